@@ -1,1 +1,3 @@
 #pragma once
+#include "sha256.h"
+#include "widen.h"
