@@ -25,8 +25,8 @@ import Testing
   }
 
   @Test func overwrites() throws {
-    let url = try TemporaryFolder().url.appending(path: "../\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: url) }
+    let folder = try TemporaryFolder()
+    let url = folder.url.appending(path: "file")
     var file = try AtomicFile(url)
     try file.append(Data("0123456789".utf8).bytes)
     try file.overwrite(at: 2, Data("ab".utf8).bytes)

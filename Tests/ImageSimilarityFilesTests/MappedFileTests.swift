@@ -14,13 +14,14 @@ import Testing
     let folder = try TemporaryFolder()
     let file = try MappedFile(contentsOf: folder.file("some bytes", Data([1, 2, 3])))
     #expect(file.count == 3)
-    #expect(
-      file.withBytes { bytes in (0..<3).map { bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) } } == [1, 2, 3])
+    let bytes = file.withBytes { unsafe $0.withUnsafeBytes { unsafe Array($0) } }
+    #expect(bytes == [1, 2, 3])
     #expect(file.name.hasSuffix("/some bytes"))
   }
 
   @Test func emptyFile() throws {
-    let file = try MappedFile(contentsOf: TemporaryFolder().file("empty"))
+    let folder = try TemporaryFolder()
+    let file = try MappedFile(contentsOf: folder.file("empty"))
     #expect(file.count == 0)
     #expect(file.withBytes { $0.byteCount } == 0)
   }
@@ -28,7 +29,8 @@ import Testing
   @Test func refusesEverythingElse() throws {
     let folder = try TemporaryFolder()
     let pipe = folder.url.appending(path: "pipe")
-    #expect(mkfifo(pipe.path, 0o600) == 0)
+    let status = unsafe mkfifo(pipe.path, 0o600)
+    #expect(status == 0)
     let others = [
       folder.url, pipe, URL(filePath: "/dev/zero"), folder.url.appending(path: "missing"),
       folder.url.appending(path: "nul%00byte"), try #require(URL(string: "http://localhost/x")),
@@ -39,7 +41,8 @@ import Testing
   }
 
   @Test func messagesNameThePathAndTheReason() throws {
-    let url = try TemporaryFolder().url.appending(path: "missing")
+    let folder = try TemporaryFolder()
+    let url = folder.url.appending(path: "missing")
     let error = #expect(throws: SimilarityError.self) { try MappedFile(contentsOf: url) }
     #expect(error?.message == "cannot open \(url.path): No such file or directory")
   }

@@ -23,7 +23,8 @@ import Testing
     let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }"
     #expect(data.prefix(10) == Data([0x93]) + Data("NUMPY".utf8) + [1, 0, 118, 0])
     #expect(data[10..<128] == Data((header.padding(toLength: 117, withPad: " ", startingAt: 0) + "\n").utf8))
-    #expect(data[128...] == bytes([1, 2, 3, 4, 5, 6] as [Float]))
+    let elements = bytes([1, 2, 3, 4, 5, 6] as [Float])
+    #expect(data[128...] == elements)
   }
 
   @Test func appendedRows() throws {

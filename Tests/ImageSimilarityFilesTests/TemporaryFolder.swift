@@ -26,5 +26,5 @@ final class TemporaryFolder {
 func bytes<T: BitwiseCopyable>(_ values: T...) -> Data { bytes(values) }
 
 func bytes<T: BitwiseCopyable>(_ values: [T]) -> Data {
-  values.withUnsafeBytes { unsafe Data($0) }
+  unsafe values.withUnsafeBytes { unsafe Data($0) }
 }
