@@ -51,6 +51,18 @@ public struct EmbeddingMatrix: Sendable {
     return unsafe Array(storage.elements[row * dimension..<(row + 1) * dimension])
   }
 
+  /// Neighbouring rows as a matrix of their own, which shares the storage.
+  ///
+  /// - Complexity: O(1)
+  public subscript(rows range: Range<Int>) -> EmbeddingMatrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of a matrix of \(rows) rows")
+    let elements = unsafe storage.elements
+    return unsafe EmbeddingMatrix(
+      rows: range.count, dimension: dimension,
+      elements: UnsafeBufferPointer(rebasing: elements[range.lowerBound * dimension..<range.upperBound * dimension]),
+      owner: storage)
+  }
+
   /// The row of the first element that is NaN or infinite, if there is one.
   ///
   /// - Complexity: O(`rows * dimension`)

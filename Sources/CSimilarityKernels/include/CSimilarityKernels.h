@@ -1,3 +1,4 @@
 #pragma once
+#include "layers.h"
 #include "sha256.h"
 #include "widen.h"
