@@ -65,7 +65,8 @@ let package = Package(
     .testTarget(
       name: "ImageSimilaritySearchTests", dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting"]),
     .testTarget(
-      name: "ImageSimilarityKitTests", dependencies: ["ImageSimilarityKit", "ImageSimilarityTesting"]),
+      name: "ImageSimilarityKitTests", dependencies: ["ImageSimilarityKit", "ImageSimilarityTesting"],
+      exclude: ["Goldens"]),
     .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "imsim"]),
   ],
   swiftLanguageModes: [.v6],
