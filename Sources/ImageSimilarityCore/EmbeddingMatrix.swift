@@ -40,7 +40,10 @@ public struct EmbeddingMatrix: Sendable {
 
   /// Calls `body` with all elements, row after row.
   public func withElements<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
-    try unsafe body(storage.elements.span)
+    try withExtendedLifetime(storage) { storage throws(E) in
+      let elements = unsafe storage.elements
+      return try unsafe body(elements.span)
+    }
   }
 
   /// A copy of one row.
