@@ -18,7 +18,7 @@ extension NetworkExtractor {
   ///   weights are needed, which says where they come from.
   public init(
     named name: String, weights: URL?, layer: EmbeddingLayer = .pooled, preprocessing: Preprocessing? = nil,
-    resize: ResizeMode = .squash
+    resize: ResizeMode = defaultResize
   ) throws(SimilarityError) {
     let backbone = try Backbones.named(name)
     let file: WeightsFile

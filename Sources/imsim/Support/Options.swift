@@ -13,7 +13,7 @@ extension EmbeddingLayer: ExpressibleByArgument {}
 
 /// The options that choose an extractor.
 struct ExtractorOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The network; see 'imsim backbones'. Default: efficientnet-lite0.", valueName: "name"))
+  @Option(help: ArgumentHelp("The network; see 'imsim backbones'. Default: \(NetworkExtractor.bundledBackbone).", valueName: "name"))
   var backbone: String?
 
   @Option(
@@ -25,15 +25,15 @@ struct ExtractorOptions: ParsableArguments {
   @Option(help: "What the weights expect of pixels. Default: the backbone's usual one.")
   var preprocessing: Preprocessing?
 
-  @Option(help: "How pictures get to the network's input size. Default: squash.")
+  @Option(help: "How pictures get to the network's input size. Default: \(NetworkExtractor.defaultResize.rawValue).")
   var resize: ResizeMode?
 
   var isEmpty: Bool { backbone == nil && weights == nil && preprocessing == nil && resize == nil }
 
   func makeExtractor(layer: EmbeddingLayer = .pooled) throws -> NetworkExtractor {
     try NetworkExtractor(
-      named: backbone ?? "efficientnet-lite0", weights: weights.map { URL(fileURLWithPath: $0) }, layer: layer,
-      preprocessing: preprocessing, resize: resize ?? .squash)
+      named: backbone ?? NetworkExtractor.bundledBackbone, weights: weights.map { URL(fileURLWithPath: $0) }, layer: layer,
+      preprocessing: preprocessing, resize: resize ?? NetworkExtractor.defaultResize)
   }
 
   /// The extractor of a model that exists, with what the options say changed.
