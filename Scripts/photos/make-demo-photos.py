@@ -93,7 +93,8 @@ def credit(readme, file):
     for paragraph in re.split(r"\n\s*\n", readme):
         fields = dict(re.findall(r"^(\w+):\s*((?:.|\n(?!\w+:))*)", paragraph, re.MULTILINE))
         if any(f"/{file}".endswith(f"/{listed}") for listed in fields.get("Files", "").split()):
-            return fields["Copyright"].strip(), FREE_LICENCES[fields["License"].strip().lower()], fields["Source"].strip()
+            licence = FREE_LICENCES[fields["License"].strip().lower()]
+            return fields["Copyright"].strip(), licence, fields["Source"].strip()
     raise ValueError(f"no README paragraph names {file}")
 
 
