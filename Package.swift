@@ -61,7 +61,8 @@ let package = Package(
       name: "ImageSimilarityFilesTests", dependencies: ["ImageSimilarityFiles"], exclude: ["Fixtures"]),
     .testTarget(name: "ImageSimilarityVipsTests", dependencies: ["ImageSimilarityVips", "ImageSimilarityTesting"]),
     .testTarget(
-      name: "ImageSimilarityNNTests", dependencies: ["ImageSimilarityNN", "ImageSimilarityTesting"],
+      name: "ImageSimilarityNNTests",
+      dependencies: ["ImageSimilarityNN", "ImageSimilarityTesting", "CSimilarityKernels"],
       exclude: ["Goldens"]),
     .testTarget(
       name: "ImageSimilaritySearchTests", dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting"]),
