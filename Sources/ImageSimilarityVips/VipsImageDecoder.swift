@@ -7,9 +7,11 @@ public import ImageSimilarityCore
 /// frame or page. Embedded colour profiles are applied; CMYK, grey, 16-bit, palette and floating-point samples become 8-bit
 /// sRGB. Damaged and truncated pictures are refused.
 ///
-/// Resampling is antialiased bicubic (Keys, a = -0.5) with the arithmetic of Pillow, to the bit; a picture that has the target
-/// size already comes through untouched. JPEG and WebP files are first reduced while they are decoded, to no less than twice
-/// the target size.
+/// Resampling is antialiased bicubic (Keys, a = -0.5), horizontally and then vertically, with the arithmetic of Pillow; a
+/// picture that has the target size already comes through untouched. JPEG and WebP files of more than three times the target
+/// size are first reduced while they are decoded, to no less than that.
+///
+/// What lies outside the part that ``ResizeMode/crop`` cuts out may be damaged unnoticed.
 ///
 /// A baseline JPEG or a non-interlaced PNG takes memory for a few rows; other files for the whole picture, see
 /// ``DecodingLimits``. Decoding runs on the calling thread and blocks it.
@@ -129,9 +131,9 @@ public struct VipsImageDecoder: ImageDecoder {
   /// The longest side of a picture; libvips's own limit is ten times as much.
   private static let maximumSide = 1_000_000
 
-  /// How far the loader may reduce both sides so that twice the wanted size is left.
+  /// How far the loader may reduce both sides so that three times the wanted size is left.
   private static func shrink(format: String, _ x: cvips_axis, _ y: cvips_axis) -> Int {
-    let factor = Int(min(x.size / x.scaled, y.size / y.scaled)) / 2
+    let factor = Int(min(x.size / x.scaled, y.size / y.scaled)) / 3
     switch format {
     case "jpeg": return [8, 4, 2].first { $0 <= factor } ?? 1
     case "webp": return max(1, factor)
