@@ -64,7 +64,7 @@ public struct VipsImageDecoder: ImageDecoder {
   private func decode(
     _ source: ImageSource, over background: RGBColor, plan: (PixelSize) -> ResamplingPlan
   ) throws(SimilarityError) -> Decoded {
-    let memoryBudget = try VipsSettings.current.memoryBudget
+    let settings = try VipsSettings.current
     do throws(DecodingFailure) {
       switch source {
       case .pixels(let image):
@@ -72,11 +72,11 @@ public struct VipsImageDecoder: ImageDecoder {
         return Decoded(plan: plan, orientation: Orientation(exif: 1), stored: try image.resampled(plan))
       case .file(let url):
         return try EncodedPicture.withPicture(at: url, limits: limits) { (picture) throws(DecodingFailure) in
-          try decode(picture, over: background, memoryBudget, plan)
+          try decode(picture, over: background, settings, plan)
         }
       case .data(let data):
         return try EncodedPicture.withPicture(in: data, limits: limits) { (picture) throws(DecodingFailure) in
-          try decode(picture, over: background, memoryBudget, plan)
+          try decode(picture, over: background, settings, plan)
         }
       }
     } catch {
@@ -85,14 +85,15 @@ public struct VipsImageDecoder: ImageDecoder {
   }
 
   private func decode(
-    _ picture: borrowing EncodedPicture, over background: RGBColor, _ memoryBudget: Int,
+    _ picture: borrowing EncodedPicture, over background: RGBColor, _ settings: VipsSettings,
     _ plan: (PixelSize) -> ResamplingPlan
   ) throws(DecodingFailure) -> Decoded {
+    guard settings.allows(format: picture.format) else { throw DecodingFailure.unsupported }
     // Memory is asked for once, so that no two decodes wait for each other: all that is allowed where the file alone takes
     // much, else what the header says.
     let fileCost = DecodingCost.ofFile(format: picture.format, encodedBytes: picture.encodedBytes)
     try checkMemory(fileCost)
-    var memory = MemoryShare(fileCost > 16 << 20 ? limits.memory : 0, of: memoryBudget)
+    var memory = MemoryShare(fileCost > 16 << 20 ? limits.memory : 0, of: settings.memoryBudget)
     picture.restartClock(limits)
 
     let header = try picture.header(shrink: 1, limits)
@@ -107,7 +108,7 @@ public struct VipsImageDecoder: ImageDecoder {
     let cost = DecodingCost.ofPixels(format: picture.format, header: header) + fileCost + plan.cut.area * 6
     try checkMemory(cost)
     if memory.bytes == 0 {
-      memory = MemoryShare(cost, of: memoryBudget)
+      memory = MemoryShare(cost, of: settings.memoryBudget)
       picture.restartClock(limits)
     }
 

@@ -40,9 +40,9 @@ import Testing
     let geometry = ImageGeometry(size: PixelSize(width: 23, height: 17), resize: mode, background: background)
     let upright = try decoder.decode(.file(Fixtures.url("rgb.png")), as: geometry)
     let turned = try decoder.decode(.file(Fixtures.url("orientation-\(orientation).png")), as: geometry)
-    // A cut that does not divide evenly moves by a pixel when it is mirrored in storage, never in the upright picture;
-    // horizontal and vertical rounding change places.
-    #expect(largestDifference(turned, upright) <= 2)
+    // Rows that are stored as columns are resampled in the other order, and what overshoots is cut off in between.
+    #expect(largestDifference(turned, upright) <= (orientation < 5 ? 0 : 8))
+    #expect(meanDifference(turned, upright) < 0.2)
     let own = try decoder.decode(.file(Fixtures.url("orientation-\(orientation).png")), maximumSide: nil)
     #expect(own.size == PixelSize(width: 61, height: 47))
     #expect(own == (try decoder.decode(.file(Fixtures.url("rgb.png")), maximumSide: nil)))
@@ -76,7 +76,7 @@ import Testing
       let image = RGBImage(size) { _, _ in RGBColor(red: 90, green: 60, blue: 30) }
       for source in [ImageSource.pixels(image), .data(try image.pngData())] {
         let decoded = try decoder.decode(source, as: geometry)
-        let center = decoded[10, 10]
+        let center = decoded[9, 9]
         #expect(center == RGBColor(red: 90, green: 60, blue: 30), "\(size)")
       }
     }

@@ -47,6 +47,13 @@ func largestDifference(_ a: RGBImage, _ b: RGBImage) -> Int {
   return zip(a.pixels, b.pixels).map { abs(Int($0) - Int($1)) }.max() ?? 0
 }
 
+/// The mean difference of two pictures' bytes.
+func meanDifference(_ a: RGBImage, _ b: RGBImage) -> Double {
+  guard a.size == b.size else { return 256 }
+  let sum = zip(a.pixels, b.pixels).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }
+  return Double(sum) / Double(a.pixels.count)
+}
+
 extension RGBImage {
   init(_ size: PixelSize, _ color: (_ x: Int, _ y: Int) -> RGBColor) {
     var pixels: [UInt8] = []
