@@ -59,7 +59,9 @@ let package = Package(
     .testTarget(name: "ImageSimilarityCoreTests", dependencies: ["ImageSimilarityCore", "ImageSimilarityTesting"]),
     .testTarget(
       name: "ImageSimilarityFilesTests", dependencies: ["ImageSimilarityFiles"], exclude: ["Fixtures"]),
-    .testTarget(name: "ImageSimilarityVipsTests", dependencies: ["ImageSimilarityVips", "ImageSimilarityTesting"]),
+    .testTarget(
+      name: "ImageSimilarityVipsTests", dependencies: ["ImageSimilarityVips", "ImageSimilarityTesting"],
+      exclude: ["Fixtures"]),
     .testTarget(
       name: "ImageSimilarityNNTests",
       dependencies: ["ImageSimilarityNN", "ImageSimilarityTesting", "CSimilarityKernels"],

@@ -132,6 +132,7 @@ cvips_status cvips_picture_header(
       .bands = image->Bands,
       .bytes_per_sample = (int32_t)vips_format_sizeof(image->BandFmt),
       .orientation = vips_image_get_orientation(image),
+      .frames = vips_image_get_n_pages(image),
       .interlaced = has_flag(image, "interlaced") || has_flag(image, "jpeg-multiscan"),
       .subsampled = vips_image_get_typeof(image, "jpeg-chroma-subsample") &&
                     !vips_image_get_string(image, "jpeg-chroma-subsample", &subsampling) &&

@@ -6,8 +6,7 @@ enum DecodingCost {
   /// for each frame.
   static func ofFile(format: String, encodedBytes: Int) -> Int {
     switch format {
-    case "gif": encodedBytes * 12
-    case "webp", "heif": encodedBytes * 4
+    case "gif", "webp", "heif": encodedBytes * 4
     default: 0
     }
   }
@@ -22,8 +21,9 @@ enum DecodingCost {
       return header.subsampled ? area * bands : area * bands * 2
     case "jpeg": return 0
     case "png": return header.interlaced ? samples : 0
-    case "gif", "webp": return area * 12
-    case "heif": return area * 12
+    case "gif": return area * 10
+    case "webp": return area * (header.frames > 1 ? 16 : 5)
+    case "heif": return area * 10 * Int(header.bytes_per_sample)
     case "tiff": return samples  // strips and tiles may be as large as the picture
     default: return samples * 2
     }

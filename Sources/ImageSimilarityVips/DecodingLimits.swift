@@ -9,7 +9,7 @@ public struct DecodingLimits: Sendable, Hashable {
   public var encodedBytes = 512 << 20
   /// Bytes of memory: an estimate from the header, before pixels are decoded. Formats that have to be in memory as a whole
   /// (interlaced PNG, progressive JPEG, WebP, GIF, HEIF, TIFF) reach it, streams do not.
-  public var memory = 384 << 20
+  public var memory = 512 << 20
   /// Time that decoding may take, not counting the wait for memory.
   public var duration = Duration.seconds(20)
 

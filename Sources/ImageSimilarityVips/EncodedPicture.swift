@@ -118,14 +118,16 @@ struct DecodingFailure: Error {
     self.reason = reason
   }
 
+  static let unsupported = DecodingFailure(
+    .imageUnsupported, "it is in no format that is known and trusted (JPEG, PNG, WebP, TIFF, GIF, HEIF)")
+
   static func check(_ result: CallResult, _ limits: DecodingLimits) throws(DecodingFailure) {
     switch result.status {
     case CVIPS_OK: return
     case CVIPS_TIMEOUT: throw DecodingFailure(.imageTooLarge, "decoding takes longer than \(limits.duration)")
     case CVIPS_MEMORY: throw DecodingFailure(.imageTooLarge, "there is not enough memory")
     case CVIPS_UNREADABLE: throw DecodingFailure(.imageUnreadable, "reading the file failed")
-    case CVIPS_UNSUPPORTED:
-      throw DecodingFailure(.imageUnsupported, "it is in no format that is known and trusted (JPEG, PNG, WebP ...)")
+    case CVIPS_UNSUPPORTED: throw unsupported
     default: throw DecodingFailure(.imageCorrupt, result.reason.isEmpty ? "it is damaged" : result.reason)
     }
   }

@@ -7,9 +7,11 @@ public import ImageSimilarityCore
 /// frame or page. Embedded colour profiles are applied; CMYK, grey, 16-bit, palette and floating-point samples become 8-bit
 /// sRGB. Damaged and truncated pictures are refused.
 ///
-/// Resampling is antialiased bicubic (Keys, a = -0.5) with the arithmetic of Pillow, to the bit; a picture that has the target
-/// size already comes through untouched. JPEG and WebP files are first reduced while they are decoded, to no less than twice
-/// the target size.
+/// Resampling is antialiased bicubic (Keys, a = -0.5), horizontally and then vertically, with the arithmetic of Pillow; a
+/// picture that has the target size already comes through untouched. JPEG and WebP files of more than three times the target
+/// size are first reduced while they are decoded, to no less than that.
+///
+/// What lies outside the part that ``ResizeMode/crop`` cuts out may be damaged unnoticed.
 ///
 /// A baseline JPEG or a non-interlaced PNG takes memory for a few rows; other files for the whole picture, see
 /// ``DecodingLimits``. Decoding runs on the calling thread and blocks it.
@@ -62,7 +64,7 @@ public struct VipsImageDecoder: ImageDecoder {
   private func decode(
     _ source: ImageSource, over background: RGBColor, plan: (PixelSize) -> ResamplingPlan
   ) throws(SimilarityError) -> Decoded {
-    let memoryBudget = try VipsSettings.current.memoryBudget
+    let settings = try VipsSettings.current
     do throws(DecodingFailure) {
       switch source {
       case .pixels(let image):
@@ -70,11 +72,11 @@ public struct VipsImageDecoder: ImageDecoder {
         return Decoded(plan: plan, orientation: Orientation(exif: 1), stored: try image.resampled(plan))
       case .file(let url):
         return try EncodedPicture.withPicture(at: url, limits: limits) { (picture) throws(DecodingFailure) in
-          try decode(picture, over: background, memoryBudget, plan)
+          try decode(picture, over: background, settings, plan)
         }
       case .data(let data):
         return try EncodedPicture.withPicture(in: data, limits: limits) { (picture) throws(DecodingFailure) in
-          try decode(picture, over: background, memoryBudget, plan)
+          try decode(picture, over: background, settings, plan)
         }
       }
     } catch {
@@ -83,14 +85,15 @@ public struct VipsImageDecoder: ImageDecoder {
   }
 
   private func decode(
-    _ picture: borrowing EncodedPicture, over background: RGBColor, _ memoryBudget: Int,
+    _ picture: borrowing EncodedPicture, over background: RGBColor, _ settings: VipsSettings,
     _ plan: (PixelSize) -> ResamplingPlan
   ) throws(DecodingFailure) -> Decoded {
+    guard settings.allows(format: picture.format) else { throw DecodingFailure.unsupported }
     // Memory is asked for once, so that no two decodes wait for each other: all that is allowed where the file alone takes
     // much, else what the header says.
     let fileCost = DecodingCost.ofFile(format: picture.format, encodedBytes: picture.encodedBytes)
     try checkMemory(fileCost)
-    var memory = MemoryShare(fileCost > 16 << 20 ? limits.memory : 0, of: memoryBudget)
+    var memory = MemoryShare(fileCost > 16 << 20 ? limits.memory : 0, of: settings.memoryBudget)
     picture.restartClock(limits)
 
     let header = try picture.header(shrink: 1, limits)
@@ -105,7 +108,7 @@ public struct VipsImageDecoder: ImageDecoder {
     let cost = DecodingCost.ofPixels(format: picture.format, header: header) + fileCost + plan.cut.area * 6
     try checkMemory(cost)
     if memory.bytes == 0 {
-      memory = MemoryShare(cost, of: memoryBudget)
+      memory = MemoryShare(cost, of: settings.memoryBudget)
       picture.restartClock(limits)
     }
 
@@ -129,9 +132,9 @@ public struct VipsImageDecoder: ImageDecoder {
   /// The longest side of a picture; libvips's own limit is ten times as much.
   private static let maximumSide = 1_000_000
 
-  /// How far the loader may reduce both sides so that twice the wanted size is left.
+  /// How far the loader may reduce both sides so that three times the wanted size is left.
   private static func shrink(format: String, _ x: cvips_axis, _ y: cvips_axis) -> Int {
-    let factor = Int(min(x.size / x.scaled, y.size / y.scaled)) / 2
+    let factor = Int(min(x.size / x.scaled, y.size / y.scaled)) / 3
     switch format {
     case "jpeg": return [8, 4, 2].first { $0 <= factor } ?? 1
     case "webp": return max(1, factor)

@@ -55,5 +55,17 @@ public struct VipsSettings: Sendable, Hashable {
     }
   }
 
+  /// Whether pictures in `format`, a loader's name, may be opened.
+  ///
+  /// libvips's own block is not enough: some loaders parse the file before they ask whether they are blocked, and its list
+  /// of trusted loaders has one for text files of numbers.
+  func allows(format: String) -> Bool {
+    switch format {
+    case "jpeg", "png", "webp", "tiff", "gif", "heif": true
+    case "matrix", "csv": false
+    default: !blocksUntrustedLoaders
+    }
+  }
+
   private static let state = Mutex<VipsSettings?>(nil)
 }

@@ -50,6 +50,7 @@ typedef struct {
   int32_t width, height, bands;
   int32_t bytes_per_sample;
   int32_t orientation;  // EXIF, 1 to 8
+  int32_t frames;       // or pages
   bool interlaced;      // the loader needs the whole picture before it has the first row
   bool subsampled;      // JPEG: the colour channels have half the width and height
 } cvips_header;
