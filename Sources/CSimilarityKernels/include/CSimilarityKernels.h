@@ -1,3 +1,4 @@
 #pragma once
+#include "gather.h"
 #include "sha256.h"
 #include "widen.h"
