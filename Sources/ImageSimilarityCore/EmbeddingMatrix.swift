@@ -40,7 +40,10 @@ public struct EmbeddingMatrix: Sendable {
 
   /// Calls `body` with all elements, row after row.
   public func withElements<R, E: Error>(_ body: (Span<Float>) throws(E) -> R) throws(E) -> R {
-    try unsafe body(storage.elements.span)
+    try withExtendedLifetime(storage) { storage throws(E) in
+      let elements = unsafe storage.elements
+      return try unsafe body(elements.span)
+    }
   }
 
   /// A copy of one row.
@@ -49,6 +52,18 @@ public struct EmbeddingMatrix: Sendable {
   public subscript(row: Int) -> [Float] {
     precondition(row >= 0 && row < rows, "row \(row) of a matrix of \(rows) rows")
     return unsafe Array(storage.elements[row * dimension..<(row + 1) * dimension])
+  }
+
+  /// Neighbouring rows as a matrix of their own, which shares the storage.
+  ///
+  /// - Complexity: O(1)
+  public subscript(rows range: Range<Int>) -> EmbeddingMatrix {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of a matrix of \(rows) rows")
+    let elements = unsafe storage.elements
+    return unsafe EmbeddingMatrix(
+      rows: range.count, dimension: dimension,
+      elements: UnsafeBufferPointer(rebasing: elements[range.lowerBound * dimension..<range.upperBound * dimension]),
+      owner: storage)
   }
 
   /// The row of the first element that is NaN or infinite, if there is one.

@@ -27,7 +27,8 @@ public import ImageSimilarityCore
   public let name: String
   /// The memory. It is valid as long as the object lives.
   @unsafe public let bytes: UnsafeRawBufferPointer
-  private let isMapped: Bool
+  /// Whether the memory is that of a file, and not part of the program.
+  public let isMapped: Bool
 
   /// Number of bytes.
   public var count: Int { unsafe bytes.count }

@@ -1,0 +1,16 @@
+#include "CBundledWeights.h"
+
+#include <stdalign.h>
+
+// The package is C11; `#embed` is C23, which clang offers to older standards as an extension.
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+// Aligned to a cache line: the file's tensors begin at a multiple of 64 bytes.
+alignas(64) static const unsigned char efficientnet_lite0[] = {
+#embed "efficientnet-lite0.safetensors"
+};
+
+const unsigned char *imsim_bundled_efficientnet_lite0(size_t *count) {
+  *count = sizeof efficientnet_lite0;
+  return efficientnet_lite0;
+}

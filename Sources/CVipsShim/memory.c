@@ -1,0 +1,21 @@
+#include <pthread.h>
+
+#include "CVipsShim.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int64_t in_use;
+
+void cvips_memory_acquire(int64_t bytes, int64_t capacity) {
+  pthread_mutex_lock(&mutex);
+  while (in_use > 0 && in_use + bytes > capacity) pthread_cond_wait(&changed, &mutex);
+  in_use += bytes;
+  pthread_mutex_unlock(&mutex);
+}
+
+void cvips_memory_release(int64_t bytes) {
+  pthread_mutex_lock(&mutex);
+  in_use -= bytes;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&mutex);
+}

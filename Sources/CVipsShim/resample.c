@@ -1,0 +1,174 @@
+#include "resample.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Weights are fixed point; 22 bits leave room for a sum of 8-bit samples whose weights add up to at most 2 in magnitude.
+enum { precision = 22 };
+
+static double bicubic(double x) {
+  x = fabs(x);
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
+  return 0;
+}
+
+// Output sample i of an axis is the sum over k of weights[i * stride + k] * input[first[i] + k], 0 <= k < length[i].
+// Neither `first` nor `first + length` ever decreases.
+typedef struct {
+  int *first, *length;
+  int32_t *weights;
+  size_t stride;
+} taps;
+
+static void taps_free(taps *t) {
+  free(t->first);
+  free(t->length);
+  free(t->weights);
+}
+
+static bool taps_init(taps *t, cvips_axis axis) {
+  double scale = (double)axis.size / (double)axis.scaled;
+  double width = scale > 1 ? scale : 1;
+  double support = 2 * width;
+  t->stride = (size_t)ceil(support) * 2 + 1;
+  if (t->stride > (size_t)axis.size) t->stride = (size_t)axis.size;
+  size_t count = (size_t)axis.count;
+  t->first = calloc(count, sizeof *t->first);
+  t->length = calloc(count, sizeof *t->length);
+  t->weights = calloc(count * t->stride, sizeof *t->weights);
+  double *exact = calloc(t->stride, sizeof *exact);
+  if (!t->first || !t->length || !t->weights || !exact) {
+    free(exact);
+    return false;
+  }
+  for (size_t i = 0; i < count; i++) {
+    double center = ((double)axis.offset + (double)i + 0.5) * scale;
+    double low = center - support + 0.5, high = center + support + 0.5;
+    int first = low > 0 ? (int)low : 0;
+    int end = high < (double)axis.size ? (int)high : (int)axis.size;
+    int length = end - first;
+    if (axis.size == axis.scaled) {  // what the kernel comes to there, without the products with zero
+      first = (int)axis.offset + (int)i;
+      length = 1;
+    }
+    double sum = 0;
+    for (int k = 0; k < length; k++) {
+      exact[k] = bicubic((first + k - center + 0.5) / width);
+      sum += exact[k];
+    }
+    int32_t *weights = t->weights + i * t->stride;
+    for (int k = 0; k < length; k++) {
+      weights[k] = (int32_t)lround(exact[k] / sum * (1 << precision));
+    }
+    t->first[i] = first;
+    t->length[i] = length;
+  }
+  free(exact);
+  return true;
+}
+
+struct resampler {
+  taps x, y;
+  int columns, rows, bands;
+  int next_in, next_out;  // rows taken, rows written
+  uint8_t *row;           // one input row, resampled horizontally
+  int32_t *sums;          // `ring` output rows in the making; output row i is in slot i % ring
+  int ring;
+  uint8_t *out;
+};
+
+void resampler_free(resampler *r) {
+  if (!r) return;
+  taps_free(&r->x);
+  taps_free(&r->y);
+  free(r->row);
+  free(r->sums);
+  free(r);
+}
+
+// The most output rows that one input row contributes to.
+static int largest_overlap(const taps *t, int count) {
+  int largest = 1, oldest = 0;
+  for (int i = 0; i < count; i++) {
+    while (t->first[oldest] + t->length[oldest] <= t->first[i]) oldest++;
+    if (i - oldest + 1 > largest) largest = i - oldest + 1;
+  }
+  return largest;
+}
+
+resampler *resampler_new(cvips_axis x, cvips_axis y, int bands, uint8_t *out) {
+  resampler *r = calloc(1, sizeof *r);
+  if (!r) return NULL;
+  r->columns = (int)x.count;
+  r->rows = (int)y.count;
+  r->bands = bands;
+  r->out = out;
+  if (!taps_init(&r->x, x) || !taps_init(&r->y, y)) {
+    resampler_free(r);
+    return NULL;
+  }
+  r->ring = largest_overlap(&r->y, r->rows);
+  size_t row = (size_t)r->columns * (size_t)bands;
+  r->row = calloc(row, 1);
+  r->sums = calloc(row * (size_t)r->ring, sizeof *r->sums);
+  if (!r->row || !r->sums) {
+    resampler_free(r);
+    return NULL;
+  }
+  return r;
+}
+
+static inline uint8_t round_and_clip(int32_t sum) {
+  sum >>= precision;
+  return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
+}
+
+static inline void resample_row(const taps *t, int count, const int bands, const uint8_t *in, uint8_t *out) {
+  for (int i = 0; i < count; i++) {
+    const int32_t *weights = t->weights + (size_t)i * t->stride;
+    const uint8_t *from = in + (size_t)t->first[i] * (size_t)bands;
+    int32_t sum[4] = {1 << (precision - 1), 1 << (precision - 1), 1 << (precision - 1), 1 << (precision - 1)};
+    for (int k = 0; k < t->length[i]; k++) {
+      for (int b = 0; b < bands; b++) sum[b] += weights[k] * from[k * bands + b];
+    }
+    for (int b = 0; b < bands; b++) out[i * bands + b] = round_and_clip(sum[b]);
+  }
+}
+
+void resampler_push(resampler *r, const uint8_t *row) {
+  int y = r->next_in++;
+  if (resampler_is_done(r) || y < r->y.first[r->next_out]) return;
+  switch (r->bands) {
+    case 1: resample_row(&r->x, r->columns, 1, row, r->row); break;
+    case 3: resample_row(&r->x, r->columns, 3, row, r->row); break;
+    default: resample_row(&r->x, r->columns, 4, row, r->row); break;
+  }
+  size_t width = (size_t)r->columns * (size_t)r->bands;
+  for (int i = r->next_out; i < r->rows && r->y.first[i] <= y; i++) {
+    int32_t *sums = r->sums + (size_t)(i % r->ring) * width;
+    int k = y - r->y.first[i];
+    int32_t weight = r->y.weights[(size_t)i * r->y.stride + (size_t)k];
+    if (k == 0) {
+      for (size_t j = 0; j < width; j++) sums[j] = 1 << (precision - 1);
+    }
+    for (size_t j = 0; j < width; j++) sums[j] += weight * r->row[j];
+  }
+  while (r->next_out < r->rows && r->y.first[r->next_out] + r->y.length[r->next_out] <= y + 1) {
+    const int32_t *sums = r->sums + (size_t)(r->next_out % r->ring) * width;
+    uint8_t *out = r->out + (size_t)r->next_out * width;
+    for (size_t j = 0; j < width; j++) out[j] = round_and_clip(sums[j]);
+    r->next_out++;
+  }
+}
+
+bool resampler_is_done(const resampler *r) { return r->next_out == r->rows; }
+
+cvips_status cvips_resample_rgb(const uint8_t *pixels, cvips_axis x, cvips_axis y, uint8_t *rgb) {
+  resampler *r = resampler_new(x, y, 3, rgb);
+  if (!r) return CVIPS_MEMORY;
+  for (int64_t i = 0; i < y.size && !resampler_is_done(r); i++) resampler_push(r, pixels + i * x.size * 3);
+  resampler_free(r);
+  return CVIPS_OK;
+}

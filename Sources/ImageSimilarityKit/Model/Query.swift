@@ -1,0 +1,76 @@
+public import ImageSimilarityCore
+public import ImageSimilaritySearch
+
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
+
+/// What to look for.
+public enum ImageQuery: Sendable, Hashable {
+  /// A picture that need not be in the model.
+  case image(ImageSource)
+  /// An embedding of the model's extractor.
+  case vector([Float])
+  /// A picture of the model.
+  case id(String)
+
+  /// A picture file.
+  public static func file(_ url: URL) -> ImageQuery { .image(.file(url)) }
+  /// An encoded picture, a JPEG file's bytes, say.
+  public static func data(_ data: Data) -> ImageQuery { .image(.data(data)) }
+  /// A decoded picture.
+  public static func pixels(_ image: RGBImage) -> ImageQuery { .image(.pixels(image)) }
+}
+
+/// A picture of the model that is near to the query.
+public struct Hit: Sendable, Hashable {
+  /// 1 for the nearest.
+  public var rank: Int
+  public var id: String
+  /// In the model's metric; exactly 0 for the same picture.
+  public var distance: Float
+  /// What the model knows about the picture.
+  public var record: ImageRecord
+}
+
+extension SimilarityModel {
+  /// The pictures nearest to a query: the nearest first, at equal distance the lower id first.
+  ///
+  /// - Parameters:
+  ///   - k: At most so many, at least 1. Five where neither `k` nor `radius` is given; all within the radius where only
+  ///     `radius` is.
+  ///   - radius: Only those at this distance or nearer.
+  /// - Complexity: O(images * dimension)
+  public func query(_ query: ImageQuery, k: Int? = nil, radius: Float? = nil) async throws -> [Hit] {
+    let request = SearchRequest(k: k ?? (radius == nil ? 5 : nil), radius: radius)
+    try request.validate()
+    let vector = try await vector(of: query)
+    let neighbors = try await index.search(EmbeddingMatrix([vector]), request)[0]
+    return neighbors.enumerated().compactMap { position, neighbor in
+      // A picture that was removed since the search is no hit any more.
+      store.record(neighbor.id).map {
+        Hit(rank: position + 1, id: neighbor.id, distance: neighbor.distance, record: $0)
+      }
+    }
+  }
+
+  /// The embedding that a query stands for.
+  private func vector(of query: ImageQuery) async throws -> [Float] {
+    switch query {
+    case .image(let source):
+      return try await embedder.get().embed(source)
+    case .vector(let vector):
+      guard !vector.isEmpty else {
+        throw SimilarityError(.dimensionMismatch, "the query has 0 elements, expected \(index.dimension)")
+      }
+      return vector
+    case .id(let id):
+      guard let vector = store.embedding(id) else {
+        throw SimilarityError(.unknownID, "there is no picture '\(id)' in \(url.path)")
+      }
+      return vector
+    }
+  }
+}

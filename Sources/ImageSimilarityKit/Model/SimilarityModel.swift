@@ -1,0 +1,140 @@
+public import ImageSimilarityCore
+public import ImageSimilaritySearch
+internal import ImageSimilarityNN
+internal import ImageSimilarityVips
+
+#if canImport(FoundationEssentials)
+  public import FoundationEssentials
+#else
+  public import Foundation
+#endif
+
+/// A collection of pictures that answers "which of these look like this one?".
+///
+/// ```swift
+/// let model = try await SimilarityModel.create(at: modelURL, from: .folder(photosURL))
+/// for hit in try await model.query(.file(pictureURL), k: 5) { print(hit.rank, hit.id, hit.distance) }
+/// ```
+///
+/// A model is a folder: a manifest, and segments that are never changed once written. What was committed survives a crash at
+/// any moment. Several processes may read a model while one writes to it; a reader sees the state it opened.
+///
+/// All methods may be called from several tasks at once; writes take turns.
+public final class SimilarityModel: Sendable {
+  /// Where the model is.
+  public let url: URL
+  let store: SegmentStore
+  let index: any SimilarityIndex
+  let embedder: LazyEmbedder
+  let writing = AsyncTurn()
+
+  /// How a model works, apart from what it holds.
+  public struct Options: Sendable {
+    /// Turns files into pixels.
+    public var decoder: any ImageDecoder = VipsImageDecoder()
+    /// How far apart embeddings are; only where a model is created.
+    public var metric = Metric.cosine
+    /// Pictures that are decoded and embedded at the same time; all processors where nil.
+    public var threads: Int?
+
+    public init() {}
+  }
+
+  /// Creates a model of `collection`.
+  ///
+  /// Pictures that cannot be read are listed in ``skipped``. Where the call is cancelled, the model holds what was done so
+  /// far; open it and ``add(from:progress:)`` the collection again to go on.
+  ///
+  /// - Parameters:
+  ///   - url: The model's folder; it must not exist, or be empty.
+  ///   - extractor: The network bundled with this package where nil.
+  ///   - progress: Called after each few pictures, from the calling task.
+  /// - Throws: ``SimilarityError/Code/modelExists``, or what the file system says.
+  public static func create(
+    at url: URL, from collection: ImageCollection, extractor: (any FeatureExtractor)? = nil, options: Options = Options(),
+    progress: IndexingProgress.Handler? = nil
+  ) async throws -> SimilarityModel {
+    let model = try await create(at: url, extractor: extractor, options: options)
+    try await model.add(from: collection, progress: progress)
+    return model
+  }
+
+  /// Creates a model that holds nothing yet.
+  public static func create(
+    at url: URL, extractor: (any FeatureExtractor)? = nil, options: Options = Options()
+  ) async throws -> SimilarityModel {
+    let extractor = try extractor ?? NetworkExtractor.bundled()
+    let store = try SegmentStore.create(at: url, extractor: extractor.specification, metric: options.metric)
+    return try await SimilarityModel(url: url, store: store, extractor: extractor, options: options)
+  }
+
+  /// Opens a model.
+  ///
+  /// The model knows its extractor. One of this package is made again when the first picture needs it, from the bundled
+  /// weights or from the file that it was made from; give it here where that file has moved, or where it is your own type.
+  ///
+  /// - Throws: ``SimilarityError/Code/modelNotFound``, ``SimilarityError/Code/modelCorrupt`` or
+  ///   ``SimilarityError/Code/modelVersion``; ``SimilarityError/Code/fingerprintMismatch`` where `extractor` is not the one
+  ///   that made the model.
+  /// - Complexity: O(images); embeddings are mapped, not read.
+  public static func open(
+    at url: URL, extractor: (any FeatureExtractor)? = nil, options: Options = Options()
+  ) async throws -> SimilarityModel {
+    let store = try SegmentStore.open(at: url)
+    if let extractor { try store.extractor.requireCompatible(extractor.specification, model: url) }
+    return try await SimilarityModel(url: url, store: store, extractor: extractor, options: options)
+  }
+
+  private init(
+    url: URL, store: SegmentStore, extractor: (any FeatureExtractor)?, options: Options
+  ) async throws {
+    self.url = url
+    self.store = store
+    embedder = LazyEmbedder(
+      specification: store.extractor, extractor: extractor, decoder: options.decoder, threads: options.threads,
+      model: url)
+    index = ExactIndex(dimension: store.extractor.fingerprint.dimension, metric: store.metric)
+    for segment in store.segments {
+      for rows in segment.liveRanges {
+        try await index.upsert(segment.embeddings[rows: rows], ids: segment.records[rows].map(\.id))
+      }
+    }
+  }
+
+  // MARK: What is there
+
+  /// How many pictures there are.
+  public var count: Int { store.count }
+  /// The ids of all pictures, in ascending order.
+  public var ids: [String] { store.ids }
+  /// What made the embeddings.
+  public var extractor: ExtractorSpecification { store.extractor }
+  public var metric: Metric { store.metric }
+  /// The pictures that the last indexing of their collection could not read.
+  public var skipped: [SkippedImage] { get throws { try store.skipped } }
+
+  public func contains(_ id: String) -> Bool { store.record(id) != nil }
+
+  /// What is known about a picture; nil where there is none of that id.
+  public func record(_ id: String) -> ImageRecord? { store.record(id) }
+
+  /// Removes pictures, in one commit, and returns how many were there.
+  @discardableResult
+  public func remove(_ ids: [String]) async throws -> Int {
+    try await writing.take { [self] in
+      let removed = try store.remove(ids)
+      try await index.remove(ids)
+      return removed
+    }
+  }
+}
+
+extension ExtractorSpecification {
+  func requireCompatible(_ other: ExtractorSpecification, model: URL) throws(SimilarityError) {
+    guard !isCompatible(with: other) else { return }
+    throw SimilarityError(
+      .fingerprintMismatch,
+      "\(model.path) holds embeddings of (\(fingerprint), input \(input.size) \(input.resize.rawValue)), which cannot be "
+        + "compared with those of (\(other.fingerprint), input \(other.input.size) \(other.input.resize.rawValue))")
+  }
+}

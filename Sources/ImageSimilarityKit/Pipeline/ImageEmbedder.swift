@@ -1,0 +1,96 @@
+public import ImageSimilarityCore
+
+/// The pipeline from pictures to embeddings: decodes and embeds a collection on several workers.
+///
+/// Each worker takes a few pictures at a time through both stages: the pixels are still in its cache when the network reads
+/// them, and there is no queue between the stages. Results come in the order of the collection. Memory does not grow with
+/// the collection: at most a few batches per worker are on their way.
+public struct ImageEmbedder: Sendable {
+  public let decoder: any ImageDecoder
+  public let extractor: any FeatureExtractor
+  /// How many pictures are worked on at the same time.
+  public let threads: Int
+  private let workers: WorkerStack
+
+  /// Pictures that a worker takes at a time.
+  static let batchSize = 8
+
+  /// - Parameter threads: All processors where nil.
+  /// - Precondition: `threads` is at least 1.
+  public init(decoder: any ImageDecoder, extractor: any FeatureExtractor, threads: Int? = nil) {
+    self.decoder = decoder
+    self.extractor = extractor
+    self.threads = threads ?? ProcessSettings.processorCount
+    precondition(self.threads >= 1, "an embedder needs at least one thread")
+    workers = WorkerStack(decoder: decoder, extractor: extractor, batchSize: Self.batchSize)
+  }
+
+  /// Some pictures of a collection, neighbours in its order.
+  public struct Batch: Sendable {
+    /// The pictures that were embedded.
+    public var items: [ImageItem]
+    /// Their embeddings, one row each; nil where there are none.
+    public var embeddings: EmbeddingMatrix?
+    /// The pictures that could not be read.
+    public var skipped: [SkippedImage]
+  }
+
+  /// Embeds a collection, and calls `body` with the results in the collection's order, on the caller's task.
+  ///
+  /// A picture that cannot be read is listed in its batch and stops nothing. An error of the collection, the extractor or
+  /// `body` ends the pass, and so does cancellation; what `body` has seen by then is complete and in order.
+  public func embed(_ collection: ImageCollection, _ body: (Batch) async throws -> Void) async throws {
+    let pass = try collection.makePass()
+    try await embed(next: pass.next, body)
+  }
+
+  /// The embedding of one picture.
+  public func embed(_ source: ImageSource) async throws -> [Float] {
+    let workers = workers
+    return try await withTaskExecutorPreference(WorkerPool.shared) {
+      try workers.withWorker { worker throws(SimilarityError) in try worker.embed(source) }
+    }
+  }
+
+  func embed(
+    next: () async throws -> ImageCollection.Element?, _ body: (Batch) async throws -> Void
+  ) async throws {
+    let workers = workers
+    try await withThrowingTaskGroup(of: (Int, Batch).self) { group in
+      var submitted = 0
+      var delivered = 0
+      var finished: [Int: Batch] = [:]
+      var isAtEnd = false
+
+      while true {
+        // Two batches a worker: one in work, one waiting. A slow picture may hold back that many more, finished, behind it.
+        while !isAtEnd, submitted - delivered < 4 * threads, submitted - delivered - finished.count < 2 * threads {
+          try Task.checkCancellation()
+          let elements = try await Self.take(Self.batchSize, from: next)
+          isAtEnd = elements.count < Self.batchSize
+          if elements.isEmpty { break }
+          let number = submitted
+          group.addTask(executorPreference: WorkerPool.shared) {
+            let batch = try workers.withWorker { worker throws(SimilarityError) in try worker.embed(elements) }
+            return (number, batch)
+          }
+          submitted += 1
+        }
+        guard let (number, batch) = try await group.next() else { return }
+        finished[number] = batch
+        while let batch = finished.removeValue(forKey: delivered) {
+          try await body(batch)
+          delivered += 1
+        }
+      }
+    }
+  }
+
+  private static func take(
+    _ count: Int, from next: () async throws -> ImageCollection.Element?
+  ) async throws -> [ImageCollection.Element] {
+    var elements: [ImageCollection.Element] = []
+    while elements.count < count, let element = try await next() { elements.append(element) }
+    return elements
+  }
+}

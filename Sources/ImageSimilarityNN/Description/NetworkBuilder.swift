@@ -1,0 +1,193 @@
+internal import ImageSimilarityCore
+
+/// Records a convolutional network, layer by layer, together with the tensors that it needs.
+///
+/// Activations are `[height, width, channels]`. Each layer returns the ``Value`` that it computes; a layer's name is the
+/// prefix of its tensors' names, so a network written with a framework's names reads that framework's files:
+///
+/// ```swift
+/// let x = network.convolution(
+///   network.input, "conv1", channels: 64, kernel: 7, stride: 2, padding: .symmetric(3), normalization: .init("bn1"),
+///   activation: .relu)
+/// ```
+///
+/// Layers that contradict each other (a residual of another shape, say) are mistakes in the description and trap.
+public struct NetworkBuilder: Sendable {
+  /// An activation tensor: the input, or the result of a layer.
+  public struct Value: Sendable, Hashable {
+    let id: Int
+    public let height: Int
+    public let width: Int
+    public let channels: Int
+
+    public var shape: [Int] { [height, width, channels] }
+  }
+
+  /// What a layer does to its result, element by element.
+  public enum Activation: Sendable, Hashable {
+    case none
+    /// `max(0, x)`
+    case relu
+    /// `min(max(0, x), 6)`
+    case relu6
+  }
+
+  /// Zeros around a convolution's input.
+  public enum Padding: Sendable, Hashable {
+    /// The same number on each side (PyTorch).
+    case symmetric(Int)
+    /// As many as give `ceil(size / stride)` outputs, the odd one at the bottom and right (TensorFlow's "SAME").
+    case same
+  }
+
+  /// Batch normalisation after a convolution; reads `NAME.weight`, `.bias`, `.running_mean` and `.running_var`.
+  public struct Normalization: Sendable, Hashable {
+    public var name: String
+    public var epsilon: Double
+
+    public init(_ name: String, epsilon: Double = 1e-5) {
+      self.name = name
+      self.epsilon = epsilon
+    }
+  }
+
+  /// How a convolution's filters see the channels.
+  public enum Grouping: Sendable, Hashable {
+    /// Each filter sees all channels; the weight is `[channels, input channels, kernel, kernel]`.
+    case dense
+    /// One filter a channel; the weight is `[channels, 1, kernel, kernel]`.
+    case depthwise
+  }
+
+  struct Window: Sendable, Hashable {
+    var kernel: Int
+    var stride: Int
+    var padTop: Int
+    var padLeft: Int
+  }
+
+  struct ConvolutionLayer: Sendable {
+    var name: String
+    var grouping: Grouping
+    var window: Window
+    var hasBias: Bool
+    var normalization: Normalization?
+    var activation: Activation
+    var residual: Value?
+  }
+
+  enum Layer: Sendable {
+    case convolution(ConvolutionLayer)
+    case maxPool(Window)
+    case concatenate
+    case globalAveragePool
+    case linear(name: String)
+  }
+
+  struct Node: Sendable {
+    var layer: Layer
+    var inputs: [Value]
+    var output: Value
+  }
+
+  /// The picture: `[height, width, 3]`, preprocessed.
+  public let input: Value
+  private(set) var nodes: [Node] = []
+
+  init(inputSize: PixelSize) {
+    input = Value(id: 0, height: inputSize.height, width: inputSize.width, channels: 3)
+  }
+
+  // MARK: Layers
+
+  /// A convolution with square filters, then batch normalisation, then `residual` is added, then the activation.
+  ///
+  /// Reads `NAME.weight`, and `NAME.bias` where `bias` is true.
+  public mutating func convolution(
+    _ x: Value, _ name: String, channels: Int, kernel: Int, stride: Int = 1, padding: Padding = .symmetric(0),
+    grouping: Grouping = .dense, bias: Bool = false, normalization: Normalization? = nil,
+    activation: Activation = .none, adding residual: Value? = nil
+  ) -> Value {
+    precondition(grouping == .dense || channels == x.channels, "\(name): a depthwise convolution keeps the channels")
+    let (height, padTop) = Self.outputSize(x.height, kernel, stride, padding)
+    let (width, padLeft) = Self.outputSize(x.width, kernel, stride, padding)
+    if let residual {
+      precondition(
+        residual.shape == [height, width, channels],
+        "\(name): the residual is \(residual.shape), the convolution gives \([height, width, channels])")
+    }
+    let layer = ConvolutionLayer(
+      name: name, grouping: grouping,
+      window: Window(kernel: kernel, stride: stride, padTop: padTop, padLeft: padLeft), hasBias: bias,
+      normalization: normalization, activation: activation, residual: residual)
+    return append(
+      .convolution(layer), [x] + (residual.map { [$0] } ?? []), height: height, width: width, channels: channels)
+  }
+
+  /// The largest element of each window; positions outside the picture are left out.
+  ///
+  /// - Parameter ceilMode: keep a last window that reaches over the edge (PyTorch's `ceil_mode`).
+  public mutating func maxPool(
+    _ x: Value, kernel: Int, stride: Int, padding: Int = 0, ceilMode: Bool = false
+  ) -> Value {
+    func size(_ size: Int) -> Int {
+      let span = size + 2 * padding - kernel
+      precondition(span >= 0, "a pool of \(kernel) does not fit \(size) pixels")
+      var count = (ceilMode ? span + stride - 1 : span) / stride + 1
+      // A window that would start beyond the picture and its left padding sees nothing.
+      if (count - 1) * stride >= size + padding { count -= 1 }
+      return count
+    }
+    let window = Window(kernel: kernel, stride: stride, padTop: padding, padLeft: padding)
+    return append(.maxPool(window), [x], height: size(x.height), width: size(x.width), channels: x.channels)
+  }
+
+  /// The channels of all values, one after the other. A value can be part of one concatenation only.
+  public mutating func concatenate(_ values: [Value]) -> Value {
+    precondition(
+      Set(values.map { [$0.height, $0.width] }).count == 1, "concatenated values have one height and one width")
+    for value in values {
+      precondition(value.id != input.id, "the input cannot be part of a concatenation")
+      for case (.concatenate, let inputs) in nodes.map({ ($0.layer, $0.inputs) }) {
+        precondition(!inputs.contains(value), "a value can be part of one concatenation only")
+      }
+    }
+    return append(
+      .concatenate, values, height: values[0].height, width: values[0].width,
+      channels: values.reduce(0) { $0 + $1.channels })
+  }
+
+  /// The mean over all pixels: `[1, 1, channels]`.
+  public mutating func globalAveragePool(_ x: Value) -> Value {
+    append(.globalAveragePool, [x], height: 1, width: 1, channels: x.channels)
+  }
+
+  /// A fully connected layer with bias over a `[1, 1, channels]` value.
+  ///
+  /// Reads `NAME.weight`, `[features, channels]`, and `NAME.bias`.
+  public mutating func linear(_ x: Value, _ name: String, features: Int) -> Value {
+    precondition(x.height == 1 && x.width == 1, "\(name): a linear layer takes a vector, not \(x.shape)")
+    return append(.linear(name: name), [x], height: 1, width: 1, channels: features)
+  }
+
+  private mutating func append(_ layer: Layer, _ inputs: [Value], height: Int, width: Int, channels: Int) -> Value {
+    precondition(height > 0 && width > 0 && channels > 0, "the network does not fit pictures as small as \(input.shape)")
+    let output = Value(id: nodes.count + 1, height: height, width: width, channels: channels)
+    nodes.append(Node(layer: layer, inputs: inputs, output: output))
+    return output
+  }
+
+  /// A convolution's output size and the padding before the first pixel, along one axis.
+  private static func outputSize(
+    _ size: Int, _ kernel: Int, _ stride: Int, _ padding: Padding
+  ) -> (size: Int, padBefore: Int) {
+    switch padding {
+    case .symmetric(let pad):
+      precondition(size + 2 * pad >= kernel, "a kernel of \(kernel) does not fit \(size) pixels")
+      return ((size + 2 * pad - kernel) / stride + 1, pad)
+    case .same:
+      let count = (size + stride - 1) / stride
+      return (count, max(0, (count - 1) * stride + kernel - size) / 2)
+    }
+  }
+}

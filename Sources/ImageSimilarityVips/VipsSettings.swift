@@ -1,0 +1,59 @@
+import CVipsShim
+public import ImageSimilarityCore
+import Synchronization
+
+/// How libvips behaves in this process.
+///
+/// The settings belong to the application: it calls ``apply(_:)`` once, before the first picture is decoded. Where it does
+/// not, the first decode applies the defaults.
+public struct VipsSettings: Sendable, Hashable {
+  /// Threads that libvips uses for one picture. A program that decodes many pictures at once wants 1.
+  public var concurrency = 1
+  /// Whether libvips keeps recent operations and their pixels; no use when each picture is decoded once.
+  public var cachesOperations = false
+  /// Whether only loaders that libvips holds to be safe with hostile files are used: JPEG, PNG, WebP, TIFF, GIF and
+  /// HEIF/AVIF, and not ImageMagick, PDF, SVG, OpenEXR and others.
+  public var blocksUntrustedLoaders = true
+  /// Whether libvips reports what was never freed, to stderr, when the process ends.
+  public var reportsLeaks = false
+  /// Bytes that all decodes together may take for pictures that have to be in memory as a whole; others wait.
+  public var memoryBudget = 512 << 20
+
+  public init() {}
+
+  /// Starts libvips where it is not running yet, and sets everything in `settings`.
+  ///
+  /// Throws ``SimilarityError/Code/imageUnsupported`` where libvips cannot start.
+  public static func apply(_ settings: VipsSettings) throws(SimilarityError) {
+    try state.withLock { (state) throws(SimilarityError) in
+      if state == nil {
+        try unsafe CallResult { unsafe cvips_initialize($0, $1) }.check { _, reason in
+          SimilarityError(.imageUnsupported, "libvips does not start: \(reason)")
+        }
+      }
+      cvips_configure(
+        Int32(clamping: max(1, settings.concurrency)), settings.cachesOperations, settings.blocksUntrustedLoaders,
+        settings.reportsLeaks)
+      state = settings
+    }
+  }
+
+  /// The version of the libvips that is linked, for example `8.14.1`.
+  public static var version: String {
+    get throws(SimilarityError) {
+      _ = try current
+      return unsafe String(cString: cvips_version())
+    }
+  }
+
+  /// The settings in force; applies the defaults where there are none yet.
+  static var current: VipsSettings {
+    get throws(SimilarityError) {
+      if let settings = state.withLock({ $0 }) { return settings }
+      try apply(VipsSettings())
+      return VipsSettings()
+    }
+  }
+
+  private static let state = Mutex<VipsSettings?>(nil)
+}

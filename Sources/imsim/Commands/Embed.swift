@@ -1,0 +1,47 @@
+internal import ArgumentParser
+internal import ImageSimilarityKit
+
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
+
+struct Embed: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes the embeddings of pictures as a NumPy array.",
+    discussion: """
+      The array is float32, [pictures, dimension]; beside it, a .jsonl file gives each row's path. Rows are in the order of \
+      the arguments, and within a folder in the order of the paths. Files that are no readable pictures have no row.
+
+      Examples:
+        imsim embed photos --output features.npy
+        imsim embed a.jpg b.jpg --output scores.npy --weights efficientnet-lite0.pth --layer scores
+      """)
+
+  @Argument(help: ArgumentHelp("Files, or folders, which are searched to the bottom.", valueName: "image or folder"))
+  var paths: [String]
+
+  @Option(help: ArgumentHelp("The array to write.", valueName: "features.npy"))
+  var output: String
+
+  @OptionGroup var extractor: ExtractorOptions
+  @OptionGroup var workers: ThreadOptions
+
+  @Option(help: "What to write: the pooled embedding or the class scores.")
+  var layer = EmbeddingLayer.pooled
+
+  func run() async throws {
+    let collection = try ImageCollection.arguments(paths)
+    let embedder = ImageEmbedder(
+      decoder: VipsImageDecoder(), extractor: try extractor.makeExtractor(layer: layer), threads: workers.threads)
+    let line = ProgressLine()
+    let report = try await interruptible { [self] in
+      defer { line.clear() }
+      return try await embedder.write(collection, to: URL(argument: output)) { line.show($0) }
+    }
+    for image in report.skipped { warn("skipped \(image.id): \(image.reason)") }
+    say("\(output): \(report.indexed) x \(embedder.extractor.dimension), \(report.skipped.count.counted("file")) skipped")
+    if report.indexed == 0 { throw ExitCode(1) }
+  }
+}

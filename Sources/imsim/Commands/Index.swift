@@ -1,0 +1,93 @@
+internal import ArgumentParser
+internal import ImageSimilarityKit
+
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
+
+struct Index: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Makes a model of pictures, or brings one up to date.",
+    discussion: """
+      A picture's id is its path relative to the folder that is indexed. Where the model exists, only what is new or has \
+      changed is embedded. Files that are no readable pictures are passed over and listed with the reason in the model's \
+      skipped.jsonl. Ctrl-C keeps what is done; the same command goes on from there.
+
+      Examples:
+        imsim index photos --model photos.imsim
+        imsim index photos --model photos.imsim --backbone resnet-50 --weights resnet50.pth
+        imsim index photos --model photos.imsim --prune --json
+      """)
+
+  @Argument(help: ArgumentHelp("Folders, which are searched to the bottom, or files.", valueName: "folder or file"))
+  var paths: [String]
+
+  @Option(help: ArgumentHelp("The model's folder; made if it does not exist.", valueName: "dir"))
+  var model: String
+
+  @OptionGroup var extractor: ExtractorOptions
+  @OptionGroup var workers: ThreadOptions
+
+  @Flag(help: "Remove pictures from the model whose files are gone.")
+  var prune = false
+
+  @Flag(help: "Print the result as one JSON object.")
+  var json = false
+
+  private struct Summary: Encodable {
+    var indexed: Int
+    var skipped: Int
+    var unchanged: Int
+    var removed: Int?
+    var seconds: Double
+  }
+
+  func run() async throws {
+    let url = URL(argument: model)
+    let collection = try ImageCollection.arguments(paths)
+    let line = ProgressLine()
+    let (report, removed) = try await interruptible { [self] in
+      defer { line.clear() }
+      let model = try await openOrCreate(url)
+      let report = try await model.add(from: collection) { line.show($0) }
+      return (report, prune ? try await model.removeMissingFiles() : nil)
+    }
+
+    if json {
+      try sayJSON(
+        Summary(
+          indexed: report.indexed, skipped: report.skipped.count, unchanged: report.unchanged, removed: removed,
+          seconds: report.seconds))
+    } else {
+      say(summary(report, removed))
+    }
+    if report.indexed + report.unchanged == 0 {
+      warn("none of the \(report.skipped.count.counted("file")) is a picture that can be read")
+      throw ExitCode(1)
+    }
+  }
+
+  private func openOrCreate(_ url: URL) async throws -> SimilarityModel {
+    var options = SimilarityModel.Options()
+    options.threads = workers.threads
+    guard SimilarityModel.exists(at: url) else {
+      return try await SimilarityModel.create(at: url, extractor: extractor.makeExtractor(), options: options)
+    }
+    let chosen = extractor.isEmpty ? nil : try extractor.makeExtractor(reopening: url)
+    return try await SimilarityModel.open(at: url, extractor: chosen, options: options)
+  }
+
+  private func summary(_ report: IndexingReport, _ removed: Int?) -> String {
+    var parts = ["indexed \(report.indexed)", "unchanged \(report.unchanged)", "skipped \(report.skipped.count)"]
+    if let removed { parts.append("removed \(removed)") }
+    var text = "\(model): " + parts.joined(separator: ", ") + " in \(report.seconds.formatted(digits: 1)) s"
+    if report.indexed > 0 {
+      text += " (\((Double(report.indexed) / max(report.seconds, 1e-9)).formatted(digits: 1)) images/s)"
+    }
+    for image in report.skipped.prefix(5) { text += "\n  skipped \(image.id): \(image.reason)" }
+    if report.skipped.count > 5 { text += "\n  all \(report.skipped.count) are listed in \(model)/skipped.jsonl" }
+    return text
+  }
+}
