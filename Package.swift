@@ -58,7 +58,8 @@ let package = Package(
     // Tests.
     .testTarget(name: "ImageSimilarityCoreTests", dependencies: ["ImageSimilarityCore", "ImageSimilarityTesting"]),
     .testTarget(
-      name: "ImageSimilarityFilesTests", dependencies: ["ImageSimilarityFiles"], exclude: ["Fixtures"]),
+      name: "ImageSimilarityFilesTests", dependencies: ["ImageSimilarityFiles", "CSimilarityKernels"],
+      exclude: ["Fixtures"]),
     .testTarget(
       name: "ImageSimilarityVipsTests", dependencies: ["ImageSimilarityVips", "ImageSimilarityTesting"],
       exclude: ["Fixtures"]),

@@ -51,10 +51,12 @@ class Command:
         return os.system, ("echo this must never run",)
 
 
-def repack(source, target, compression):
+def repack(source, target, compression, byte_order=None):
     with zipfile.ZipFile(FOLDER / source) as old, zipfile.ZipFile(FOLDER / target, "w", compression) as new:
         for entry in old.infolist():
             new.writestr(zipfile.ZipInfo(entry.filename), old.read(entry), compression)
+        if byte_order:
+            new.writestr(f"{pathlib.Path(source).stem}/byteorder", byte_order, compression)
 
 
 def main():
@@ -83,6 +85,11 @@ def main():
     contents["zip64.pth"] = expected(small)
     repack("small.pth", "deflated.pth", zipfile.ZIP_DEFLATED)
     refused["deflated.pth"] = "compressed"
+    # Since 2.1, torch says which byte order it wrote.
+    repack("small.pth", "little-endian.pth", zipfile.ZIP_STORED, "little")
+    contents["little-endian.pth"] = expected(small)
+    repack("small.pth", "big-endian.pth", zipfile.ZIP_STORED, "big")
+    refused["big-endian.pth"] = "byte order"
     (FOLDER / "small.pth").unlink()
 
     torch.save({"weight": torch.ones(1), "x": Command()}, FOLDER / "command.pth")

@@ -92,8 +92,8 @@ void sim_sha256_portable(const void *bytes, size_t count, unsigned char digest[3
 
 #if defined(__x86_64__)
 
-// The SHA instructions keep the state as (A, B, E, F) and (C, D, G, H), from the highest lane down, and take four words of
-// the message schedule at a time.
+// The SHA instructions keep the state as (A, B, E, F) and (C, D, G, H), from the highest lane down, and take four words
+// of the message schedule at a time.
 __attribute__((target("sha,sse4.1"))) static void compress_x86(
     uint32_t state[8], const unsigned char *blocks, size_t count) {
   const __m128i byte_order = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);

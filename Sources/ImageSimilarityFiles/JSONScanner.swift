@@ -29,9 +29,13 @@ struct JSONScanner {
     try expect("]")
   }
 
-  mutating func integers() throws(FormatFailure) -> [Int] {
+  /// An array of at most `limit` integers.
+  mutating func integers(limit: Int) throws(FormatFailure) -> [Int] {
     var values: [Int] = []
-    try array { scanner throws(FormatFailure) in values.append(try scanner.integer()) }
+    try array { scanner throws(FormatFailure) in
+      values.append(try scanner.integer())
+      if values.count > limit { throw scanner.unexpected("at most \(limit) numbers", at: scanner.position) }
+    }
     return values
   }
 

@@ -1,4 +1,3 @@
-internal import CSimilarityKernels
 public import ImageSimilarityCore
 
 #if canImport(FoundationEssentials)

@@ -2,6 +2,7 @@
 struct SafetensorsHeader {
   /// The reference implementation refuses longer ones.
   static let maximumLength = 100_000_000
+  static let maximumRank = 64
   static let metadataName = "__metadata__"
 
   private(set) var tensors: [SafetensorsFile.Tensor] = []
@@ -61,8 +62,8 @@ struct SafetensorsHeader {
     try scanner.object { scanner, key throws(FormatFailure) in
       switch key {
       case "dtype" where typeName == nil: typeName = try scanner.string()
-      case "shape" where shape == nil: shape = try scanner.integers()
-      case "data_offsets" where offsets == nil: offsets = try scanner.integers()
+      case "shape" where shape == nil: shape = try scanner.integers(limit: maximumRank)
+      case "data_offsets" where offsets == nil: offsets = try scanner.integers(limit: 2)
       default:
         throw FormatFailure(
           "tensor \(quoted(name)) has \(quoted(key)); expected dtype, shape and data_offsets, once each")

@@ -1,3 +1,5 @@
+internal import CSimilarityKernels
+
 /// A tensor somewhere in a file: an element's place is `byteRange.lowerBound` plus the sum of `index * stride` over the
 /// dimensions, times the size of an element.
 struct WeightTensor: Sendable {
@@ -25,7 +27,8 @@ struct WeightTensor: Sendable {
   ) throws(FormatFailure) {
     let size = storage.elementSize
     let available = storage.byteRange.count / size
-    guard shape.count == strides.count, shape.count <= 64, offset >= 0, (shape + strides).allSatisfy({ $0 >= 0 }),
+    guard shape.count == strides.count, shape.count <= sim_gather_maximum_rank, offset >= 0,
+      (shape + strides).allSatisfy({ $0 >= 0 }),
       let count = ImageSimilarityFiles.elementCount(ofShape: shape), count <= available,
       let span = Self.span(shape, strides), span <= available, offset <= available - span
     else {
@@ -36,7 +39,8 @@ struct WeightTensor: Sendable {
     self.name = name
     elementType = storage.elementType
     self.shape = shape
-    self.strides = Self.isRowMajor(shape, strides) ? nil : strides
+    // The stride of a dimension of size 1 means nothing, and may be any number.
+    self.strides = Self.isRowMajor(shape, strides) ? nil : zip(shape, strides).map { $0 == 1 ? 0 : $1 }
     let start = storage.byteRange.lowerBound + offset * size
     byteRange = start..<start + span * size
     elementCount = count
@@ -53,22 +57,10 @@ struct WeightTensor: Sendable {
 
   /// The elements' bytes in row-major order.
   private func gather(_ source: UnsafeRawBufferPointer, _ strides: [Int], size: Int) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(elementCount * size)
-    var index = [Int](repeating: 0, count: shape.count)
-    var place = 0
-    for _ in 0..<elementCount {
-      unsafe bytes.append(contentsOf: source[place * size..<(place + 1) * size])
-      // To the next index: the last dimension runs fastest.
-      for dimension in shape.indices.reversed() {
-        index[dimension] += 1
-        place += strides[dimension]
-        if index[dimension] < shape[dimension] { break }
-        place -= index[dimension] * strides[dimension]
-        index[dimension] = 0
-      }
+    unsafe Array(unsafeUninitializedCapacity: elementCount * size) { target, initialized in
+      unsafe sim_gather(source.baseAddress, target.baseAddress, size, shape.count, shape, strides)
+      initialized = elementCount * size
     }
-    return bytes
   }
 
   /// The number of elements from the first to the last, both included, or nil where an `Int` does not hold it.

@@ -63,6 +63,7 @@ import Testing
     #expect(try open(dictionary(tensor(shape: [3], strides: [2]))).floats("a") == [1, 3, 5])
     #expect(try open(dictionary(tensor(offset: 6, shape: [0], strides: [1]))).floats("a") == [])
     #expect(try open(dictionary(tensor(offset: 5, shape: [1, 1], strides: [.max, .max]))).floats("a") == [6])
+    #expect(try open(dictionary(tensor(shape: [3, 1], strides: [2, .max]))).floats("a") == [1, 3, 5])
     #expect(try open(dictionary(tensor(shape: [2, 3], strides: [0, 1]))).floats("a") == [1, 2, 3, 1, 2, 3])
     let outside = [
       tensor(shape: [7], strides: [1]), tensor(offset: 1, shape: [6], strides: [1]), tensor(shape: [4], strides: [2]),

@@ -1,4 +1,5 @@
 #pragma once
+#include "gather.h"
 #include "layers.h"
 #include "search.h"
 #include "sha256.h"
