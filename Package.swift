@@ -63,7 +63,8 @@ let package = Package(
       name: "ImageSimilarityNNTests", dependencies: ["ImageSimilarityNN", "ImageSimilarityTesting"],
       exclude: ["Goldens"]),
     .testTarget(
-      name: "ImageSimilaritySearchTests", dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting"]),
+      name: "ImageSimilaritySearchTests", dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting"],
+      exclude: ["Goldens"]),
     .testTarget(
       name: "ImageSimilarityKitTests", dependencies: ["ImageSimilarityKit", "ImageSimilarityTesting"]),
     .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "imsim"]),
