@@ -1,4 +1,5 @@
 #pragma once
+#include "gather.h"
 #include "search.h"
 #include "sha256.h"
 #include "widen.h"
