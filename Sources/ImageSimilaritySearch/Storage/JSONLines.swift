@@ -37,7 +37,8 @@ enum JSONLines {
         values.append(try decoder.decode(type, from: line))
       } catch {
         throw SimilarityError(
-          .modelCorrupt, "\(file.name) is damaged: line \(values.count + 1) is not the JSON expected: \(explain(error))")
+          .modelCorrupt, "\(file.name) is damaged: line \(values.count + 1) is not the JSON expected: \(explain(error))"
+        )
       }
     }
     return values

@@ -12,8 +12,8 @@ struct Manifest: Codable, Hashable {
   static let fileName = "manifest.json"
   private static let format = "imsim-model"
   private static let version = 1
-  /// More than the manifest of a hundred million images, half of them removed in the middle of a segment.
-  private static let maximumBytes = 1 << 30
+  /// Room for the names of some 25 million removed rows.
+  private static let maximumBytes = 256 << 20
 
   private(set) var format = Self.format
   private(set) var version = Self.version
@@ -113,6 +113,10 @@ struct Manifest: Codable, Hashable {
     if version < 1 { return "the version is \(version); expected at least 1" }
     if !(1...(1 << 24)).contains(extractor.fingerprint.dimension) {
       return "the dimension is \(extractor.fingerprint.dimension); expected 1 to \(1 << 24)"
+    }
+    let size = extractor.input.size
+    if !(1...(1 << 16)).contains(size.width) || !(1...(1 << 16)).contains(size.height) {
+      return "the extractor's images are \(size) pixels; expected sides of 1 to \(1 << 16)"
     }
     if !(1...Int(Int32.max)).contains(nextFile) {
       return "nextFile is \(nextFile); expected 1 to \(Int32.max)"

@@ -347,10 +347,9 @@ public final class SegmentStore: Sendable {
   /// Segments are not merged beyond ``mergedBytes``; that is also the memory that this takes at most, unless a single call of
   /// ``append(_:_:)`` stored more.
   public func compactIfNeeded() throws(SimilarityError) {
-    while true {
-      let group = Self.segmentsToRewrite(state.withLock { $0.segments })
-      if group.isEmpty { return }
+    while !Self.segmentsToRewrite(segments).isEmpty {
       try change { state throws(SimilarityError) in
+        let group = Self.segmentsToRewrite(state.segments)
         let old = group.map { state.segments[$0] }
         let records = old.flatMap(\.liveRecords)
         var kept = state.segments.indices.filter { !group.contains($0) }.map { state.segments[$0] }
