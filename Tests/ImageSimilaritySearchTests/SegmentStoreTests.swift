@@ -165,28 +165,15 @@ import Testing
     #expect(before.images.count == 20)
   }
 
-  @Test func opensWhileSomebodyCompacts() async throws {
+  /// The files that the manifest names are gone when the reader comes to them.
+  @Test func opensWhileSomebodyCompacts() throws {
     let store = try makeStore()
-    let model = folder.model
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask {
-        for round in 0..<40 {
-          try store.append(EmbeddingMatrix([[Float(round), 1]]), [ImageRecord(id: "\(round)")])
-          try store.append(EmbeddingMatrix([[1, 1]]), [ImageRecord(id: "always")])
-          try store.compactIfNeeded()
-        }
-      }
-      group.addTask {
-        var last = 0
-        for _ in 0..<60 {
-          let count = try SegmentStore.open(at: model).count
-          #expect(count >= last)
-          last = count
-        }
-      }
-      try await group.waitForAll()
+    for i in 0..<8 { try store.append(EmbeddingMatrix([[Float(i), 1]]), [ImageRecord(id: "\(i)")]) }
+    let opened = try SegmentStore.open(at: folder.model) { _ in
+      do { try store.compactIfNeeded() } catch { Issue.record(error) }
     }
-    #expect(store.count == 41)
+    #expect(store.segments.count == 1)
+    #expect(Contents(opened) == Contents(store))
   }
 
   @Test func severalThreadsWriteThroughOneStore() async throws {

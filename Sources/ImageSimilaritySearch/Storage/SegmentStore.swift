@@ -37,12 +37,12 @@ public final class SegmentStore: Sendable {
   private let state: Mutex<State>
   /// Held during a change; nil until the first one.
   private let writer = Mutex<WriterLock?>(nil)
-  /// Called with each step of a change that is on the disk.
+  /// Called after each step of opening and of a change.
   private let afterStep: @Sendable (Step) -> Void
 
-  /// What a change has done: a test looks at the folder at each of these moments.
+  /// The moments at which a process may end or another one may step in; tests do both.
   package enum Step: Sendable {
-    case wroteFile, committed, removedFile
+    case readManifest, wroteFile, committed, removedFile
   }
 
   /// Changes once in memory and once on disk.
@@ -130,6 +130,7 @@ public final class SegmentStore: Sendable {
     while true {
       attempts += 1
       let manifest = try readManifest(url)
+      afterStep(.readManifest)
       do throws(SimilarityError) {
         return SegmentStore(url, try load(manifest, url), lock: nil, afterStep: afterStep)
       } catch {
