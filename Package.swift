@@ -68,7 +68,8 @@ let package = Package(
       dependencies: ["ImageSimilarityNN", "ImageSimilarityTesting", "CSimilarityKernels"],
       exclude: ["Goldens"]),
     .testTarget(
-      name: "ImageSimilaritySearchTests", dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting"]),
+      name: "ImageSimilaritySearchTests", dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting"],
+      exclude: ["Goldens"]),
     .testTarget(
       name: "ImageSimilarityKitTests", dependencies: ["ImageSimilarityKit", "ImageSimilarityTesting"],
       exclude: ["Goldens"]),

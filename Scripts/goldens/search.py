@@ -1,0 +1,106 @@
+"""Writes Tests/ImageSimilaritySearchTests/Goldens/search.json: what NumPy and FAISS find.
+
+    python3 -m venv venv && venv/bin/pip install numpy faiss-cpu
+    venv/bin/python Scripts/goldens/search.py
+
+The vectors are not stored: the tests make the same ones from the same seeds.
+"""
+
+import json
+import pathlib
+
+import faiss
+import numpy as np
+
+MASK = (1 << 64) - 1
+
+
+def splitmix(seed, count):
+    """The test's SplitMix64, as numbers from -1 to 1 that are exact in fp32."""
+    values, state = [], seed
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) & MASK
+        z = state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
+        z ^= z >> 31
+        values.append(((z >> 40) - (1 << 23)) / (1 << 23))
+    return np.array(values, np.float32)
+
+
+def distances(queries, base, metric):
+    a, b = queries.astype(np.float64), base.astype(np.float64)
+    if metric == "euclidean":
+        return np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1)).astype(np.float32)
+    norms = np.sqrt((a**2).sum(1)[:, None] * (b**2).sum(1)[None])
+    return np.maximum(0, 1 - a @ b.T / norms).astype(np.float32)
+
+
+def search(metric):
+    rows, dimension, count, k = 600, 24, 10, 8
+    base = splitmix(1, rows * dimension).reshape(rows, dimension)
+    queries = splitmix(2, count * dimension).reshape(count, dimension)
+    d = distances(queries, base, metric)
+    order = np.argsort(d, axis=1, kind="stable")[:, :k]
+    if metric == "cosine":
+        unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (base, queries)]
+        index = faiss.IndexFlatIP(dimension)
+    else:
+        unit = [base, queries]
+        index = faiss.IndexFlatL2(dimension)
+    index.add(unit[0])
+    assert (index.search(unit[1], k)[1] == order).all(), "NumPy and FAISS disagree"
+    return {
+        "metric": metric, "rows": rows, "dimension": dimension, "queries": count, "k": k,
+        "neighbors": order.tolist(), "distances": np.take_along_axis(d, order, 1).astype(float).tolist(),
+    }
+
+
+def evaluation(metric, rows, dimension, classes, copies):
+    """Row i has label i * i % classes; row i is its label's centre and noise, or a copy of row i // 2."""
+    labels = [i * i % classes for i in range(rows)]
+    centres = splitmix(3, classes * dimension).reshape(classes, dimension)
+    noise = splitmix(4, rows * dimension).reshape(rows, dimension)
+    x = np.array([centres[labels[i]] + noise[i] for i in range(rows)], np.float32)
+    for i in range(rows):
+        if copies and i % copies == copies - 1:
+            x[i] = x[i // 2]
+    # By columns that are computed once for all copies, so that copies are tied exactly.
+    d = distances(x, x, metric)
+    for i in range(rows):
+        if copies and i % copies == copies - 1:
+            d[:, i] = d[:, i // 2]
+    p1, p5, ap = [], [], []
+    for q in range(rows):
+        others = np.array([i for i in range(rows) if i != q], int)
+        # Stable: at equal distance the lower row first.
+        order = others[np.argsort(d[q][others], kind="stable")]
+        hit = np.array([labels[i] == labels[q] for i in order], bool)
+        if not hit.any():
+            continue
+        p1.append(float(hit[0]))
+        p5.append(hit[:5].sum() / 5)
+        ap.append((np.cumsum(hit)[hit] / (np.flatnonzero(hit) + 1)).mean())
+    mean = lambda v: float(np.mean(v)) if v else 0.0
+    return {
+        "metric": metric, "rows": rows, "dimension": dimension, "classes": classes, "copies": copies,
+        "precision_at_1": mean(p1), "precision_at_5": mean(p5), "mean_average_precision": mean(ap),
+        "labels": len(set(labels)), "left_out": rows - len(p1),
+    }
+
+
+def main():
+    result = {
+        "search": [search("cosine"), search("euclidean")],
+        "evaluation": [
+            evaluation(metric, *shape)
+            for metric in ("cosine", "euclidean")
+            for shape in ((400, 16, 12, 0), (300, 9, 40, 7), (4, 3, 3, 0), (1, 2, 1, 0), (6, 5, 6, 0))
+        ],
+    }
+    path = pathlib.Path(__file__).parents[2] / "Tests/ImageSimilaritySearchTests/Goldens/search.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=None, separators=(",", ":")).replace("},{", "},\n{") + "\n")
+
+
+main()

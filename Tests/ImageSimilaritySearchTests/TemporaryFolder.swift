@@ -1,0 +1,54 @@
+import ImageSimilarityCore
+import ImageSimilaritySearch
+
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
+/// A folder that goes away with the object.
+final class TemporaryFolder: Sendable {
+  let url: URL
+
+  init() throws {
+    url = FileManager.default.temporaryDirectory.appending(path: "imsim-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  var model: URL { url.appending(path: "model.imsim") }
+}
+
+/// All paths below a folder, ascending.
+func paths(_ folder: URL) throws -> [String] {
+  try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
+}
+
+func specification(dimension: Int) -> ExtractorSpecification {
+  ExtractorSpecification(
+    input: ImageGeometry(size: PixelSize(width: 8, height: 8)),
+    fingerprint: ExtractorFingerprint(architecture: "test", weights: "abc", dimension: dimension))
+}
+
+/// What a store holds, in a form that can be compared.
+struct Contents: Hashable {
+  struct Image: Hashable {
+    var record: ImageRecord
+    var embedding: [Float]
+  }
+  var images: [String: Image] = [:]
+  var skipped: [SkippedImage] = []
+
+  init() {}
+
+  init(_ store: SegmentStore) {
+    skipped = store.skipped
+    for segment in store.segments {
+      for row in segment.records.indices where segment.isLive(row) {
+        images[segment.records[row].id] = Image(record: segment.records[row], embedding: segment.embeddings[row])
+      }
+    }
+  }
+}
