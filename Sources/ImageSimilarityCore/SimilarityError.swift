@@ -18,6 +18,11 @@ public struct SimilarityError: Error, Sendable, Hashable {
     /// Decoding would take more pixels, bytes or time than the limits allow.
     public static let imageTooLarge = Code(rawValue: "image-too-large")
 
+    /// Whether the picture is to blame, and not what works on it.
+    public var isAboutImage: Bool {
+      [Code.imageUnreadable, .imageUnsupported, .imageCorrupt, .imageTooLarge].contains(self)
+    }
+
     // Weights
 
     /// The weights file is not there or may not be read.

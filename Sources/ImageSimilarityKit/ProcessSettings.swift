@@ -1,5 +1,6 @@
-public import ImageSimilarityVips
+public import ImageSimilarityCore
 internal import ImageSimilarityNN
+public import ImageSimilarityVips
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
@@ -15,8 +16,8 @@ public enum ProcessSettings {
   /// - Parameters:
   ///   - vips: libvips's threads, caches and blocked loaders.
   ///   - blasThreads: Threads of one matrix product; 1 is best, since pictures are embedded in parallel.
-  public static func apply(vips: VipsSettings = VipsSettings(), blasThreads: Int = 1) {
-    VipsSettings.apply(vips)
+  public static func apply(vips: VipsSettings = VipsSettings(), blasThreads: Int = 1) throws(SimilarityError) {
+    try VipsSettings.apply(vips)
     BLASSettings.apply(threads: blasThreads)
   }
 

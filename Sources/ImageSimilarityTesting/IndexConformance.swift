@@ -228,12 +228,6 @@ public enum IndexConformance {
 
   // MARK: - Means
 
-  private static func require(
-    _ condition: Bool, _ requirement: String, _ detail: @autoclosure () -> String
-  ) throws(ConformanceFailure) {
-    guard condition else { throw ConformanceFailure(requirement: requirement, detail: detail()) }
-  }
-
   private static func expectCount(_ count: Int, _ index: some SimilarityIndex, _ what: String) async throws {
     let found = try await index.count
     try require(found == count, "count is the number of vectors", "after \(what) expected \(count), found \(found)")

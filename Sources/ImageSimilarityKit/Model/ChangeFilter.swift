@@ -38,22 +38,22 @@ final class ChangeFilter {
   /// The next picture to embed or to list as unreadable.
   func next() async throws -> ImageCollection.Element? {
     while let element = try await pass.next() {
-      guard case .success(var item) = element else { return element }
+      guard case .picture(var item) = element else { return element }
       // A file that the model knows keeps its id, even where it is now reached by way of another folder.
       if case .file(let url) = item.source, let id = idsByPath[url.path] { item.id = id }
       guard seen.insert(item.id).inserted else {
-        return .failure(
+        return .unusable(
           SkippedImage(item, SimilarityError(.invalidArgument, "another picture of this collection has the same id")))
       }
       switch decide(item) {
       case .embed(let record):
         inWork[item.id] = record
-        return .success(item)
+        return .picture(item)
       case .keep(let record):
         unchanged += 1
         if record != store.record(item.id) { updates.append(record) }
       case .refuse(let error):
-        return .failure(SkippedImage(item, error))
+        return .unusable(SkippedImage(item, error))
       }
     }
     return nil

@@ -1,4 +1,4 @@
-public import ImageSimilarityCore
+internal import ImageSimilarityCore
 public import ImageSimilaritySearch
 
 /// How far indexing is.
@@ -54,6 +54,8 @@ extension SimilarityModel {
   ) async throws -> IndexingReport {
     let start = ContinuousClock.now
     let pass = try collection.makePass()
+    try store.beginWriting()
+    defer { store.close() }
     let changes = ChangeFilter(store: store, pass: pass)
     var progress = IndexingProgress(total: pass.count)
     var skipped: [SkippedImage] = []
@@ -62,7 +64,7 @@ extension SimilarityModel {
 
     func commit() async throws {
       if let (embeddings, records) = rows.take() {
-        try store.append(embeddings, records: records)
+        try store.append(embeddings, records)
         try await index.upsert(embeddings, ids: records.map(\.id))
       }
       try store.updateRecords(changes.takeUpdates())
@@ -73,7 +75,7 @@ extension SimilarityModel {
       try store.setSkipped(store.skipped.filter { !changes.hasSeen($0.id) } + skipped)
     }
     do {
-      try await embedder.get().embed(next: changes.next) { batch in
+      try await embedder.get().embed(next: { try await changes.next() }) { batch in
         rows.append(batch, records: changes.takeRecords(batch.items))
         changes.forget(batch.skipped)
         skipped += batch.skipped

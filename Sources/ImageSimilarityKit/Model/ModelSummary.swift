@@ -1,4 +1,11 @@
 public import ImageSimilarityCore
+public import ImageSimilaritySearch
+
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
 
 /// What a model holds, and what made it.
 public struct ModelSummary: Sendable, Hashable, Codable {
@@ -21,9 +28,9 @@ public struct ModelSummary: Sendable, Hashable, Codable {
 }
 
 extension SimilarityModel {
-  public func summary() throws -> ModelSummary {
+  public func summary() -> ModelSummary {
     ModelSummary(
-      images: store.count, skipped: try store.skipped.count, metric: store.metric, extractor: store.extractor,
+      images: store.count, skipped: store.skipped.count, metric: store.metric, extractor: store.extractor,
       segments: store.segments.count, bytes: store.byteCount, formatVersion: SegmentStore.formatVersion)
   }
 
@@ -53,7 +60,7 @@ extension SimilarityModel {
       throw SimilarityError(.invalidArgument, "\(url.path) holds no pictures to evaluate")
     }
     return try await RetrievalEvaluation(
-      EmbeddingMatrix(rows: labels.count, dimension: index.dimension, values: values), labels: labels,
+      leaveOneOut: EmbeddingMatrix(rows: labels.count, dimension: index.dimension, values: values), labels: labels,
       metric: metric, threads: threads)
   }
 

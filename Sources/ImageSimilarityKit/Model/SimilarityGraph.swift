@@ -1,4 +1,4 @@
-public import ImageSimilarityCore
+internal import ImageSimilarityCore
 
 /// One picture of a model as a neighbour of another.
 public struct GraphEdge: Sendable, Hashable, Codable {

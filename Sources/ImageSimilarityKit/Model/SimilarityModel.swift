@@ -27,6 +27,7 @@ public final class SimilarityModel: Sendable {
   let index: any SimilarityIndex
   let embedder: LazyEmbedder
   let writing = AsyncTurn()
+  let threads: Int
 
   /// How a model works, apart from what it holds.
   public struct Options: Sendable {
@@ -54,6 +55,8 @@ public final class SimilarityModel: Sendable {
     at url: URL, from collection: ImageCollection, extractor: (any FeatureExtractor)? = nil, options: Options = Options(),
     progress: IndexingProgress.Handler? = nil
   ) async throws -> SimilarityModel {
+    // What the collection lacks shows before anything is made.
+    _ = try collection.makePass()
     let model = try await create(at: url, extractor: extractor, options: options)
     try await model.add(from: collection, progress: progress)
     return model
@@ -90,15 +93,24 @@ public final class SimilarityModel: Sendable {
   ) async throws {
     self.url = url
     self.store = store
+    threads = options.threads ?? ProcessSettings.processorCount
     embedder = LazyEmbedder(
       specification: store.extractor, extractor: extractor, decoder: options.decoder, threads: options.threads,
       model: url)
-    index = ExactIndex(dimension: store.extractor.fingerprint.dimension, metric: store.metric)
+    index = ExactIndex(dimension: store.extractor.fingerprint.dimension, metric: store.metric, threads: threads)
     for segment in store.segments {
       for rows in segment.liveRanges {
         try await index.upsert(segment.embeddings[rows: rows], ids: segment.records[rows].map(\.id))
       }
     }
+  }
+
+  /// Whether there is a model, sound or not, at `url`.
+  public static func exists(at url: URL) -> Bool { SegmentStore.isModel(at: url) }
+
+  /// What made the embeddings of the model at `url`.
+  public static func specification(ofModelAt url: URL) throws -> ExtractorSpecification {
+    try SegmentStore.open(at: url).extractor
   }
 
   // MARK: What is there
@@ -111,7 +123,7 @@ public final class SimilarityModel: Sendable {
   public var extractor: ExtractorSpecification { store.extractor }
   public var metric: Metric { store.metric }
   /// The pictures that the last indexing of their collection could not read.
-  public var skipped: [SkippedImage] { get throws { try store.skipped } }
+  public var skipped: [SkippedImage] { store.skipped }
 
   public func contains(_ id: String) -> Bool { store.record(id) != nil }
 
@@ -122,10 +134,22 @@ public final class SimilarityModel: Sendable {
   @discardableResult
   public func remove(_ ids: [String]) async throws -> Int {
     try await writing.take { [self] in
+      try store.beginWriting()
+      defer { store.close() }
       let removed = try store.remove(ids)
+      try store.compactIfNeeded()
       try await index.remove(ids)
       return removed
     }
+  }
+
+  /// Removes the pictures whose files are gone, in one commit, and returns how many they were.
+  @discardableResult
+  public func removeMissingFiles() async throws -> Int {
+    try await remove(
+      store.records.filter { record in
+        record.path.map { !FileManager.default.fileExists(atPath: $0) } ?? false
+      }.map(\.id))
   }
 }
 

@@ -29,7 +29,10 @@ struct FolderWalk {
       throw SimilarityError(.inputOutput, "cannot read the folder \(url.path): \(systemMessage())")
     }
     walk.visit(names, prefix: "")
-    return walk.elements.sorted { $0.id < $1.id }.map(\.element)
+    guard !walk.elements.isEmpty else {
+      throw SimilarityError(.invalidArgument, "the folder \(url.path) holds no files to index")
+    }
+    return walk.elements.sorted { $0.id < $1.id }.map { $0.element }
   }
 
   private init(root: String) { self.root = root }
@@ -50,7 +53,7 @@ struct FolderWalk {
       }
       switch status.st_mode & S_IFMT {
       case S_IFREG:
-        elements.append((id, .success(ImageItem(id: id, source: .file(URL(fileURLWithPath: path))))))
+        elements.append((id, .picture(ImageItem(id: id, source: .file(URL(fileURLWithPath: path))))))
       case S_IFDIR:
         if SegmentStore.isModel(at: URL(fileURLWithPath: path)) { continue }
         if let names = self.names(in: path) {
@@ -66,7 +69,7 @@ struct FolderWalk {
 
   private mutating func skip(_ id: String, _ reason: String) {
     let image = SkippedImage(id: id, path: "\(root)/\(id)", code: SimilarityError.Code.imageUnreadable.rawValue, reason: reason)
-    elements.append((id, .failure(image)))
+    elements.append((id, .unusable(image)))
   }
 
   /// A file name, which on Linux is any bytes.

@@ -1,3 +1,6 @@
+public import ImageSimilarityCore
+internal import ImageSimilaritySearch
+
 #if canImport(FoundationEssentials)
   public import FoundationEssentials
 #else
@@ -24,7 +27,10 @@ public struct ImageItem: Sendable, Hashable {
 /// Pictures to index, in a definite order: a folder, a list, or an asynchronous sequence.
 public struct ImageCollection: Sendable {
   /// A picture, or something that cannot be one and is listed with the reason.
-  typealias Element = Result<ImageItem, SkippedImage>
+  enum Element: Sendable {
+    case picture(ImageItem)
+    case unusable(SkippedImage)
+  }
 
   /// One pass over a collection.
   struct Pass {
@@ -42,7 +48,7 @@ public struct ImageCollection: Sendable {
     init<S: AsyncSequence>(_ items: S) where S.Element == ImageItem {
       var iterator = items.makeAsyncIterator()
       count = nil
-      next = { try await iterator.next().map { .success($0) } }
+      next = { try await iterator.next().map { .picture($0) } }
     }
   }
 
@@ -62,7 +68,7 @@ public struct ImageCollection: Sendable {
   }
 
   public static func items(_ items: [ImageItem]) -> ImageCollection {
-    ImageCollection { Pass(items.map { .success($0) }) }
+    ImageCollection { Pass(items.map { .picture($0) }) }
   }
 
   /// Pictures as they come; the sequence is read no faster than the pictures are embedded.

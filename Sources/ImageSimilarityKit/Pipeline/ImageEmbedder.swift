@@ -1,4 +1,5 @@
 public import ImageSimilarityCore
+public import ImageSimilaritySearch
 
 /// The pipeline from pictures to embeddings: decodes and embeds a collection on several workers.
 ///

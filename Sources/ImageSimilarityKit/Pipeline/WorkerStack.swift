@@ -2,6 +2,12 @@ internal import ImageSimilarityCore
 internal import ImageSimilaritySearch
 internal import Synchronization
 
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
+
 /// What one worker keeps from picture to picture: pixels, the extractor's workspace, and embeddings.
 protocol ImageWorker: AnyObject {
   /// Embeds up to a batch of pictures; those that cannot be read are listed.
@@ -57,10 +63,10 @@ private final class ExtractionWorker<E: FeatureExtractor>: ImageWorker {
     var skipped: [SkippedImage] = []
     for element in elements {
       switch element {
-      case .failure(let image):
+      case .unusable(let image):
         skipped.append(image)
-      case .success(let item):
-        do {
+      case .picture(let item):
+        do throws(SimilarityError) {
           try decode(item.source)
           items.append(item)
         } catch {

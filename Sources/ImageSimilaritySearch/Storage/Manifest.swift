@@ -11,7 +11,7 @@ import ImageSimilarityFiles
 struct Manifest: Codable, Hashable {
   static let fileName = "manifest.json"
   private static let format = "imsim-model"
-  private static let version = 1
+  static let version = 1
   /// Room for the names of some 25 million removed rows.
   private static let maximumBytes = 256 << 20
 

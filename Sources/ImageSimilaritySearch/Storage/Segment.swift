@@ -27,6 +27,20 @@ extension SegmentStore {
     /// Whether the row belongs to the model.
     public func isLive(_ row: Int) -> Bool { removed.isEmpty || !removed[row] }
 
+    /// The live rows as ranges, in order.
+    public var liveRanges: [Range<Int>] {
+      if removed.isEmpty { return [records.indices] }
+      var ranges: [Range<Int>] = []
+      for row in records.indices where isLive(row) {
+        if let last = ranges.last, last.upperBound == row {
+          ranges[ranges.count - 1] = last.lowerBound..<row + 1
+        } else {
+          ranges.append(row..<row + 1)
+        }
+      }
+      return ranges
+    }
+
     /// The live rows, in order: ``embeddings`` itself as long as nothing was removed, and a copy otherwise.
     public var liveEmbeddings: EmbeddingMatrix {
       if removed.isEmpty { return embeddings }

@@ -79,6 +79,15 @@ public final class SegmentStore: Sendable {
     writer.withLock { $0 = lock }
   }
 
+  /// Version of the on-disk format that this version writes.
+  public static var formatVersion: Int { Manifest.version }
+
+  /// Whether there is a model, sound or not, at `url`.
+  public static func isModel(at url: URL) -> Bool {
+    FileManager.default.fileExists(atPath: manifestURL(url).path)
+      && FileManager.default.fileExists(atPath: segmentsFolder(url).path)
+  }
+
   // MARK: - Creating and opening
 
   /// Makes an empty model in a new or empty folder, and becomes its writer.
@@ -219,6 +228,27 @@ public final class SegmentStore: Sendable {
   public func record(_ id: String) -> ImageRecord? {
     state.withLock { state in
       state.locations[id].map { state.segments[$0.segment].records[$0.row] }
+    }
+  }
+
+  /// The records of all images, in no particular order.
+  ///
+  /// - Complexity: O(`count`)
+  public var records: [ImageRecord] { segments.flatMap(\.liveRecords) }
+
+  /// The embedding of an image.
+  ///
+  /// - Complexity: O(dimension)
+  public func embedding(_ id: String) -> [Float]? {
+    state.withLock { state in
+      state.locations[id].map { state.segments[$0.segment].embeddings[$0.row] }
+    }
+  }
+
+  /// Size of the segments on disk.
+  public var byteCount: Int {
+    state.withLock { state in
+      state.manifest.segments.reduce(0) { $0 + $1.embeddings.bytes + $1.records.bytes }
     }
   }
 

@@ -20,7 +20,7 @@ struct Doctor: AsyncParsableCommand {
     say("processors     \(ProcessSettings.processorCount)")
     say("kernels        \(NetworkExtractor.instructionSet) (IMSIM_ISA lowers it)")
     say("blas           \(BLASSettings.version), core \(BLASSettings.core)")
-    say("libvips        \(VipsSettings.version)")
+    say("libvips        \(try VipsSettings.version)")
 
     let clock = ContinuousClock()
     let start = clock.now

@@ -28,7 +28,7 @@ struct Info: AsyncParsableCommand {
   func run() async throws {
     let model = try await SimilarityModel.open(at: URL(argument: model))
     if verify { try model.verify() }
-    let summary = try model.summary()
+    let summary = model.summary()
     if json { return try sayJSON(summary) }
     let extractor = summary.extractor
     say(

@@ -57,7 +57,7 @@ struct Query: AsyncParsableCommand {
         let hits = try await model.query(.file(URL(argument: image)), k: neighbors.k, radius: neighbors.radius)
         try show(image, hits)
         if sheet != nil { results.append((image, hits)) }
-      } catch let error where error.code.isImage {
+      } catch let error as SimilarityError where error.code.isAboutImage {
         warn("\(image): \(error.message)")
         failed += 1
       }

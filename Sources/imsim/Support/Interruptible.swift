@@ -12,7 +12,7 @@ internal import Dispatch
 func interruptible<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) async throws -> R {
   let task = Task { try await body() }
   let sources = [SIGINT, SIGTERM].map { number in
-    unsafe signal(number, SIG_IGN)
+    signal(number, SIG_IGN)
     let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
     source.setEventHandler {
       if task.isCancelled { exit(130) }
@@ -26,8 +26,8 @@ func interruptible<R: Sendable>(_ body: @escaping @Sendable () async throws -> R
   }
   defer {
     for source in sources { source.cancel() }
-    unsafe signal(SIGINT, SIG_DFL)
-    unsafe signal(SIGTERM, SIG_DFL)
+    signal(SIGINT, SIG_DFL)
+    signal(SIGTERM, SIG_DFL)
   }
   return try await task.value
 }

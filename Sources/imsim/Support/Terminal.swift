@@ -20,7 +20,7 @@ struct Terminal {
   func write(_ text: String) {
     var text = text
     text.withUTF8 { bytes in
-      var rest = unsafe UnsafeRawBufferPointer(bytes)
+      var rest = UnsafeRawBufferPointer(bytes)
       while unsafe !rest.isEmpty {
         let written = unsafe Self.writeBytes(descriptor, rest.baseAddress, rest.count)
         if written < 0, errno != EINTR { return }
