@@ -13,7 +13,8 @@ public enum ExtractorConformance {
     let specification = extractor.specification
     let size = specification.input.size
     try require(extractor.dimension > 0, "the dimension is positive", "\(extractor.dimension)")
-    try require(!specification.fingerprint.architecture.isEmpty, "the fingerprint names the architecture", "it is empty")
+    try require(
+      !specification.fingerprint.architecture.isEmpty, "the fingerprint names the architecture", "it is empty")
     try require(
       images.allSatisfy { $0.size == size }, "the images to try have the extractor's input size", "\(size)")
 
@@ -34,7 +35,9 @@ public enum ExtractorConformance {
     _ extractor: E, _ pictures: [RGBImage], _ alone: [[Float]]
   ) throws {
     var workspace = extractor.makeWorkspace()
-    for order in [Array(pictures.indices), Array(pictures.indices.reversed()), pictures.indices.map { $0 } + pictures.indices] {
+    for order in [
+      Array(pictures.indices), Array(pictures.indices.reversed()), pictures.indices.map { $0 } + pictures.indices,
+    ] {
       let batch = ImageBatch(order.map { pictures[$0] })
       // What the extractor does not write shows as NaN.
       var values = [Float](repeating: .nan, count: order.count * extractor.dimension)

@@ -31,7 +31,8 @@ import Testing
   }
 
   @Test func neighborsSortByDistanceThenID() {
-    let sorted = [Neighbor(id: "b", distance: 1), Neighbor(id: "c", distance: 0), Neighbor(id: "a", distance: 1)].sorted()
+    let sorted = [Neighbor(id: "b", distance: 1), Neighbor(id: "c", distance: 0), Neighbor(id: "a", distance: 1)]
+      .sorted()
     #expect(sorted.map(\.id) == ["c", "a", "b"])
   }
 

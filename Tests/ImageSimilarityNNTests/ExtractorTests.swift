@@ -10,7 +10,9 @@ import Testing
     try await ExtractorConformance.check(try NetworkExtractor.bundled(), images: photos)
   }
 
-  @Test(arguments: [SqueezeNet.Version.v1_0, .v1_1]) func squeezeNetConforms(_ version: SqueezeNet.Version) async throws {
+  @Test(arguments: [SqueezeNet.Version.version1x0, .version1x1]) func squeezeNetConforms(_ version: SqueezeNet.Version)
+    async throws
+  {
     let backbone = SqueezeNet(version)
     let extractor = try Fixtures.withWeights(seededWeights(backbone, seed: 1)) { url in
       try NetworkExtractor(named: backbone.name, weights: url, layer: .scores)
@@ -69,7 +71,7 @@ import Testing
   private typealias Tensors = [(name: String, shape: [Int], values: [Float])]
 
   private func error(_ change: (inout Tensors) -> Void) throws -> SimilarityError? {
-    var tensors = seededWeights(SqueezeNet(.v1_1), seed: 1)
+    var tensors = seededWeights(SqueezeNet(.version1x1), seed: 1)
     change(&tensors)
     return try Fixtures.withWeights(tensors) { url in
       do throws(SimilarityError) {
@@ -116,7 +118,7 @@ import Testing
   }
 
   @Test func tensorsAfterTheEmbeddingMayBeMissing() throws {
-    var tensors = seededWeights(SqueezeNet(.v1_1), seed: 1)
+    var tensors = seededWeights(SqueezeNet(.version1x1), seed: 1)
     tensors.removeAll { $0.name.hasPrefix("classifier") }
     try Fixtures.withWeights(tensors) { url in
       let extractor = try NetworkExtractor(named: "squeezenet-1.1", weights: url)
@@ -140,7 +142,7 @@ import Testing
   }
 
   @Test func weightsOfAnotherNetwork() throws {
-    try Fixtures.withWeights(seededWeights(SqueezeNet(.v1_0), seed: 1)) { url in
+    try Fixtures.withWeights(seededWeights(SqueezeNet(.version1x0), seed: 1)) { url in
       let error = #expect(throws: SimilarityError.self) { try NetworkExtractor(named: "resnet-50", weights: url) }
       #expect(error?.code == .weightsMismatch)
       #expect(error?.message.contains("not the weights of resnet-50") == true)

@@ -12,7 +12,8 @@ enum Fixtures {
 
   /// Real weights and photographs that are no part of the package.
   static let shared = URL(
-    fileURLWithPath: environment["IMSIM_SHARED"] ?? packageRoot.deletingLastPathComponent().appending(path: "shared").path)
+    fileURLWithPath: environment["IMSIM_SHARED"]
+      ?? packageRoot.deletingLastPathComponent().appending(path: "shared").path)
   static let hasShared = FileManager.default.fileExists(atPath: shared.appending(path: "weights").path)
 
   /// The published weights of EfficientNet-Lite0 with the classifier.

@@ -191,7 +191,8 @@ import Testing
     for f in 0..<filters {
       for c in 0..<channels {
         for t in 0..<taps {
-          #expect(packed[(t * channels + c) * filters + f] == weights[(f * channels + c) * taps + t] * Float(factors[f]))
+          #expect(
+            packed[(t * channels + c) * filters + f] == weights[(f * channels + c) * taps + t] * Float(factors[f]))
         }
       }
     }

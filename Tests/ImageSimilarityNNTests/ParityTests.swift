@@ -27,7 +27,7 @@ import Testing
 
   @Test(.enabled(if: Fixtures.hasShared, "needs ../shared"))
   func squeezeNetAgrees() throws {
-    try expectAgreement(SqueezeNet(.v1_1), weights("squeezenet1_1_caffe.safetensors"), golden: "squeezenet-1.1")
+    try expectAgreement(SqueezeNet(.version1x1), weights("squeezenet1_1_caffe.safetensors"), golden: "squeezenet-1.1")
   }
 
   @Test(.enabled(if: Fixtures.efficientNet != nil, "needs IMSIM_EFFICIENTNET_PTH, which Scripts/test sets"))

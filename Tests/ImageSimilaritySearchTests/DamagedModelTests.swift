@@ -186,13 +186,17 @@ import Testing
     #expect(openingError()?.code == .modelCorrupt)
   }
 
-  @Test(.enabled(if: getuid() != 0, "the superuser may write everywhere"))
-  func readOnlyFolder() throws {
+  @Test func readOnlyFolder() throws {
     let store = try SegmentStore.open(at: folder.model)
+    if getuid() == 0 {
+      // The superuser may write everywhere, but nobody can write a lock that is a folder.
+      try FileManager.default.removeItem(at: url("lock"))
+      try FileManager.default.createDirectory(at: url("lock"), withIntermediateDirectories: false)
+    }
     for path in [folder.model.path, url("segments").path] {
       try FileManager.default.setAttributes([.posixPermissions: 0o555], ofItemAtPath: path)
     }
-    try FileManager.default.setAttributes([.posixPermissions: 0o444], ofItemAtPath: url("lock").path)
+    try FileManager.default.setAttributes([.posixPermissions: 0o555], ofItemAtPath: url("lock").path)
     defer {
       for path in [folder.model.path, url("segments").path] {
         try? FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)

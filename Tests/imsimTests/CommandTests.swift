@@ -104,7 +104,8 @@ import Testing
     try Data("text".utf8).write(to: folder.appending(path: "bad/text.jpg"))
     try Data("garbage".utf8).write(to: folder.appending(path: "w.pth"))
     for (arguments, code, message) in [
-      (["index", "empty", "--model", "m"], 1, "holds no files"), (["index", "none", "--model", "m"], 1, "no file or folder none"),
+      (["index", "empty", "--model", "m"], 1, "holds no files"),
+      (["index", "none", "--model", "m"], 1, "no file or folder none"),
       (["index", "bad", "--model", "n"], 1, "none of the 1 file is a picture"),
       (["index", "bad", "--model", "m", "--backbone", "resnet-50"], 1, "--weights"),
       (["index", "bad", "--model", "m", "--backbone", "vgg"], 1, "no backbone named 'vgg'"),

@@ -98,7 +98,8 @@ final class ChangeFilter {
     record.modified = state.modified
     guard let known else { return .embed(record) }
 
-    if let knownPath = known.path, knownPath != url.path, let other = FileState(knownPath), !other.isSameFile(as: state) {
+    if let knownPath = known.path, knownPath != url.path, let other = FileState(knownPath), !other.isSameFile(as: state)
+    {
       return .refuse(
         SimilarityError(
           .invalidArgument,

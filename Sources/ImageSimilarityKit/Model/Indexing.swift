@@ -74,8 +74,9 @@ extension SimilarityModel {
       try await commit()
       try store.setSkipped(store.skipped.filter { !changes.hasSeen($0.id) } + skipped)
     }
+    let next: () async throws -> ImageCollection.Element? = { try await changes.next() }
     do {
-      try await embedder.get().embed(next: { try await changes.next() }) { batch in
+      try await embedder.get().embed(next: next) { batch in
         rows.append(batch, records: changes.takeRecords(batch.items))
         changes.forget(batch.skipped)
         skipped += batch.skipped

@@ -1,6 +1,6 @@
 public import ImageSimilarityCore
-public import ImageSimilaritySearch
 internal import ImageSimilarityNN
+public import ImageSimilaritySearch
 internal import ImageSimilarityVips
 
 #if canImport(FoundationEssentials)
@@ -52,7 +52,8 @@ public final class SimilarityModel: Sendable {
   ///   - progress: Called after each few pictures, from the calling task.
   /// - Throws: ``SimilarityError/Code/modelExists``, or what the file system says.
   public static func create(
-    at url: URL, from collection: ImageCollection, extractor: (any FeatureExtractor)? = nil, options: Options = Options(),
+    at url: URL, from collection: ImageCollection, extractor: (any FeatureExtractor)? = nil,
+    options: Options = Options(),
     progress: IndexingProgress.Handler? = nil
   ) async throws -> SimilarityModel {
     // What the collection lacks shows before anything is made.

@@ -31,7 +31,8 @@ public enum ImageEdit: Sendable, Hashable {
   private static func crop(_ image: RGBImage, _ fraction: Double) -> RGBImage {
     precondition(fraction > 0 && fraction <= 1, "a crop keeps a fraction from 0 to 1 of each side")
     let size = PixelSize(
-      width: max(1, Int(Double(image.size.width) * fraction)), height: max(1, Int(Double(image.size.height) * fraction)))
+      width: max(1, Int(Double(image.size.width) * fraction)), height: max(1, Int(Double(image.size.height) * fraction))
+    )
     let (left, top) = ((image.size.width - size.width) / 2, (image.size.height - size.height) / 2)
     var pixels: [UInt8] = []
     pixels.reserveCapacity(size.area * 3)

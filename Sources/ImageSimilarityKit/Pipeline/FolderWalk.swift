@@ -68,7 +68,8 @@ struct FolderWalk {
   }
 
   private mutating func skip(_ id: String, _ reason: String) {
-    let image = SkippedImage(id: id, path: "\(root)/\(id)", code: SimilarityError.Code.imageUnreadable.rawValue, reason: reason)
+    let image = SkippedImage(
+      id: id, path: "\(root)/\(id)", code: SimilarityError.Code.imageUnreadable.rawValue, reason: reason)
     elements.append((id, .unusable(image)))
   }
 

@@ -7,8 +7,8 @@ public import ImageSimilarityCore
 /// Iandola et al., *SqueezeNet: AlexNet-level accuracy with 50x fewer parameters*, arXiv:1602.07360.
 public struct SqueezeNet: Backbone {
   public enum Version: String, Sendable, Hashable, CaseIterable {
-    case v1_0 = "1.0"
-    case v1_1 = "1.1"
+    case version1x0 = "1.0"
+    case version1x1 = "1.1"
   }
 
   public let version: Version
@@ -16,7 +16,7 @@ public struct SqueezeNet: Backbone {
   public let preprocessing = Preprocessing.imagenet
   public var name: String { "squeezenet-\(version.rawValue)" }
 
-  public init(_ version: Version = .v1_1) {
+  public init(_ version: Version = .version1x1) {
     self.version = version
   }
 
@@ -29,12 +29,12 @@ public struct SqueezeNet: Backbone {
   /// The layers after the first convolution and its ReLU, which are `features.0` and `features.1`.
   private var stages: [Stage] {
     switch version {
-    case .v1_0:
+    case .version1x0:
       [
         .pool, .fire(16, 64), .fire(16, 64), .fire(32, 128), .pool, .fire(32, 128), .fire(48, 192), .fire(48, 192),
         .fire(64, 256), .pool, .fire(64, 256),
       ]
-    case .v1_1:
+    case .version1x1:
       [
         .pool, .fire(16, 64), .fire(16, 64), .pool, .fire(32, 128), .fire(32, 128), .pool, .fire(48, 192),
         .fire(48, 192), .fire(64, 256), .fire(64, 256),
@@ -44,7 +44,8 @@ public struct SqueezeNet: Backbone {
 
   public func build(_ network: inout NetworkBuilder) -> BackboneOutputs {
     var x = network.convolution(
-      network.input, "features.0", channels: version == .v1_0 ? 96 : 64, kernel: version == .v1_0 ? 7 : 3, stride: 2,
+      network.input, "features.0", channels: version == .version1x0 ? 96 : 64, kernel: version == .version1x0 ? 7 : 3,
+      stride: 2,
       bias: true, activation: .relu)
     for (index, stage) in stages.enumerated() {
       switch stage {

@@ -71,7 +71,9 @@ public enum EmbeddingLayer: String, Sendable, Hashable, Codable, CaseIterable {
 
 /// The backbones of this package, by name.
 public enum Backbones {
-  public static let all: [any Backbone] = [EfficientNetLite0(), ResNet50(), SqueezeNet(.v1_1), SqueezeNet(.v1_0)]
+  public static let all: [any Backbone] = [
+    EfficientNetLite0(), ResNet50(), SqueezeNet(.version1x1), SqueezeNet(.version1x0),
+  ]
 
   /// Throws ``SimilarityError/Code/invalidArgument``, which lists the names there are.
   public static func named(_ name: String) throws(SimilarityError) -> any Backbone {

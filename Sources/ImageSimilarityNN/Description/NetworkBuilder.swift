@@ -171,7 +171,8 @@ public struct NetworkBuilder: Sendable {
   }
 
   private mutating func append(_ layer: Layer, _ inputs: [Value], height: Int, width: Int, channels: Int) -> Value {
-    precondition(height > 0 && width > 0 && channels > 0, "the network does not fit pictures as small as \(input.shape)")
+    precondition(
+      height > 0 && width > 0 && channels > 0, "the network does not fit pictures as small as \(input.shape)")
     let output = Value(id: nodes.count + 1, height: height, width: width, channels: channels)
     nodes.append(Node(layer: layer, inputs: inputs, output: output))
     return output

@@ -43,7 +43,8 @@ struct NetworkParameters {
     let index = unsafe imsim_first_not_finite(values, values.count)
     guard index == values.count else {
       throw SimilarityError(
-        .weightsMismatch, "\(file.file.name): element \(index) of '\(name)' is \(values[index]), expected finite numbers")
+        .weightsMismatch,
+        "\(file.file.name): element \(index) of '\(name)' is \(values[index]), expected finite numbers")
     }
     return values
   }

@@ -25,7 +25,8 @@ struct Demo: AsyncParsableCommand {
   /// The photographs that are edited, and then asked for.
   private static let edited = ["cat-tabby.jpg", "castle-chambord.jpg", "panda-red.jpg"]
   private static let edits: [(name: String, edit: ImageEdit)] = [
-    ("cropped", .crop(0.7)), ("mirrored", .mirror), ("recompressed", .recompress(quality: 20)), ("darker", .brightness(0.6)),
+    ("cropped", .crop(0.7)), ("mirrored", .mirror), ("recompressed", .recompress(quality: 20)),
+    ("darker", .brightness(0.6)),
   ]
 
   func run() async throws {
@@ -41,7 +42,9 @@ struct Demo: AsyncParsableCommand {
         SimilarityModel.exists(at: modelURL)
         ? try await SimilarityModel.open(at: modelURL) : try await SimilarityModel.create(at: modelURL)
       let report = try await model.add(from: .folder(photos)) { line.show($0) }
-      say("indexed \(report.indexed), unchanged \(report.unchanged) in \(report.seconds.formatted(digits: 2)) s: \(output)")
+      say(
+        "indexed \(report.indexed), unchanged \(report.unchanged) in \(report.seconds.formatted(digits: 2)) s: \(output)"
+      )
       return model
     }
 
@@ -55,7 +58,8 @@ struct Demo: AsyncParsableCommand {
     }
     let sheet = folder.appending(path: "sheet.jpg")
     try ContactSheet(queries: queries).write(to: sheet)
-    say("\nLook at \(output)/sheet.jpg, or ask yourself:\n  imsim query \(output)/demo.imsim \(output)/photos/moose.jpg")
+    say(
+      "\nLook at \(output)/sheet.jpg, or ask yourself:\n  imsim query \(output)/demo.imsim \(output)/photos/moose.jpg")
   }
 
   /// Files that are there already stay, so that a second run finds them unchanged.

@@ -41,7 +41,8 @@ struct Embed: AsyncParsableCommand {
       return try await embedder.write(collection, to: URL(argument: output)) { line.show($0) }
     }
     for image in report.skipped { warn("skipped \(image.id): \(image.reason)") }
-    say("\(output): \(report.indexed) x \(embedder.extractor.dimension), \(report.skipped.count.counted("file")) skipped")
+    say(
+      "\(output): \(report.indexed) x \(embedder.extractor.dimension), \(report.skipped.count.counted("file")) skipped")
     if report.indexed == 0 { throw ExitCode(1) }
   }
 }

@@ -13,7 +13,9 @@ extension EmbeddingLayer: ExpressibleByArgument {}
 
 /// The options that choose an extractor.
 struct ExtractorOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("The network; see 'imsim backbones'. Default: \(NetworkExtractor.bundledBackbone).", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "The network; see 'imsim backbones'. Default: \(NetworkExtractor.bundledBackbone).", valueName: "name"))
   var backbone: String?
 
   @Option(
@@ -32,7 +34,8 @@ struct ExtractorOptions: ParsableArguments {
 
   func makeExtractor(layer: EmbeddingLayer = .pooled) throws -> NetworkExtractor {
     try NetworkExtractor(
-      named: backbone ?? NetworkExtractor.bundledBackbone, weights: weights.map { URL(fileURLWithPath: $0) }, layer: layer,
+      named: backbone ?? NetworkExtractor.bundledBackbone, weights: weights.map { URL(fileURLWithPath: $0) },
+      layer: layer,
       preprocessing: preprocessing, resize: resize ?? NetworkExtractor.defaultResize)
   }
 
