@@ -174,19 +174,16 @@ private struct Ranking {
     return score
   }
 
-  /// The first index whose value is not below `value`.
+  /// The first index whose value is not below `value`, in a non-empty array. Half of the comparisons go either way, so none
+  /// of them decides a jump.
   private func lowerBound(_ sorted: [Float], _ value: Float) -> Int {
     var first = 0
     var count = sorted.count
-    while count > 0 {
+    while count > 1 {
       let half = count / 2
-      if sorted[first + half] < value {
-        first += half + 1
-        count -= half + 1
-      } else {
-        count = half
-      }
+      first += sorted[first + half - 1] < value ? half : 0
+      count -= half
     }
-    return first
+    return first + (sorted[first] < value ? 1 : 0)
   }
 }

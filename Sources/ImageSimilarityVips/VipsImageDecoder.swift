@@ -93,7 +93,7 @@ public struct VipsImageDecoder: ImageDecoder {
     // much, else what the header says.
     let fileCost = DecodingCost.ofFile(format: picture.format, encodedBytes: picture.encodedBytes)
     try checkMemory(fileCost)
-    var memory = MemoryShare(fileCost > 16 << 20 ? limits.memory : 0, of: settings.memoryBudget)
+    var memory = MemoryShare(fileCost > MemoryShare.negligible ? limits.memory : 0, of: settings.memoryBudget)
     picture.restartClock(limits)
 
     let header = try picture.header(shrink: 1, limits)

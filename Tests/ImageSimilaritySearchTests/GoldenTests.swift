@@ -19,8 +19,8 @@ import Testing
     }
     struct Evaluation: Decodable {
       var metric: Metric
-      var rows, dimension, classes, copies, labels, left_out: Int
-      var precision_at_1, precision_at_5, mean_average_precision: Double
+      var rows, dimension, classes, copies, labels, leftOut: Int
+      var precisionAt1, precisionAt5, meanAveragePrecision: Double
     }
     var search: [Search]
     var evaluation: [Evaluation]
@@ -30,7 +30,9 @@ import Testing
 
   init() throws {
     let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Goldens/search.json")
-    goldens = try JSONDecoder().decode(Goldens.self, from: Data(contentsOf: url))
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    goldens = try decoder.decode(Goldens.self, from: Data(contentsOf: url))
   }
 
   @Test func search() async throws {
@@ -64,12 +66,12 @@ import Testing
       let found = try await RetrievalEvaluation(
         leaveOneOut: EmbeddingMatrix(vectors), labels: labels.map { "label \($0)" }, metric: golden.metric,
         threads: threads)
-      #expect(abs(found.precisionAt1 - golden.precision_at_1) < 1e-12)
-      #expect(abs(found.precisionAt5 - golden.precision_at_5) < 1e-12)
-      #expect(abs(found.meanAveragePrecision - golden.mean_average_precision) < 1e-12)
+      #expect(abs(found.precisionAt1 - golden.precisionAt1) < 1e-12)
+      #expect(abs(found.precisionAt5 - golden.precisionAt5) < 1e-12)
+      #expect(abs(found.meanAveragePrecision - golden.meanAveragePrecision) < 1e-12)
       #expect(found.images == golden.rows)
       #expect(found.classes == golden.labels)
-      #expect(found.leftOut == golden.left_out)
+      #expect(found.leftOut == golden.leftOut)
     }
   }
 

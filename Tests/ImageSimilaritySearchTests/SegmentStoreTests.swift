@@ -102,6 +102,12 @@ import Testing
     let model = folder.model
     try Data("x".utf8).write(to: model)
     #expect(error()?.code == .invalidArgument)
+    let below = #expect(throws: SimilarityError.self) {
+      try SegmentStore.create(
+        at: model.appending(path: "below"), extractor: specification(dimension: 2), metric: .cosine)
+    }
+    #expect(below?.code == .inputOutput)
+    #expect(below?.message.hasSuffix("model.imsim/below: Not a directory") == true)
     try FileManager.default.removeItem(at: model)
     try FileManager.default.createDirectory(at: model, withIntermediateDirectories: true)
     try Data("x".utf8).write(to: model.appending(path: "holiday.jpg"))

@@ -56,7 +56,7 @@ public final class SimilarityModel: Sendable {
     progress: IndexingProgress.Handler? = nil
   ) async throws -> SimilarityModel {
     // What the collection lacks shows before anything is made.
-    _ = try collection.makePass()
+    try collection.checkIsReadable()
     let model = try await create(at: url, extractor: extractor, options: options)
     try await model.add(from: collection, progress: progress)
     return model

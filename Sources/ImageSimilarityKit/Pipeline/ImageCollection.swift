@@ -54,6 +54,11 @@ public struct ImageCollection: Sendable {
 
   let makePass: @Sendable () throws -> Pass
 
+  /// Throws what reading the collection would throw at its start: a folder that cannot be read or holds no files.
+  public func checkIsReadable() throws {
+    _ = try makePass()
+  }
+
   /// All files below a folder, in the order of their ids; the ids are the paths relative to the folder.
   ///
   /// Every regular file counts, whatever its name, so that nothing is passed over in silence. Hidden files and folders

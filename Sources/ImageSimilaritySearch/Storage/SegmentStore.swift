@@ -108,7 +108,7 @@ public final class SegmentStore: Sendable {
     do {
       try FileManager.default.createDirectory(at: segmentsFolder(url), withIntermediateDirectories: true)
     } catch {
-      throw SimilarityError(.inputOutput, "cannot make the folder \(url.path): \(error)")
+      throw SimilarityError(.inputOutput, "cannot make the folder \(url.path): \(systemReason(error))")
     }
     try fsyncDirectory(url.deletingLastPathComponent())
     let lock = try WriterLock(folder: url)
@@ -203,7 +203,7 @@ public final class SegmentStore: Sendable {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
     } catch {
-      throw SimilarityError(.inputOutput, "cannot list the folder \(folder.path): \(error)")
+      throw SimilarityError(.inputOutput, "cannot list the folder \(folder.path): \(systemReason(error))")
     }
   }
 

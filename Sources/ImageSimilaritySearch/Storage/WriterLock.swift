@@ -24,7 +24,7 @@ final class WriterLock: Sendable {
     let path = folder.appending(path: Self.fileName, directoryHint: .notDirectory).path
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else {
-      throw SimilarityError(.inputOutput, "cannot write to \(folder.path): \(Self.reason(errno))")
+      throw SimilarityError(.inputOutput, "cannot write to \(folder.path): \(systemReason(errno))")
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let number = errno
@@ -32,14 +32,21 @@ final class WriterLock: Sendable {
       if number == EWOULDBLOCK {
         throw SimilarityError(.modelLocked, "\(folder.path) is being written to by somebody else: try again later")
       }
-      throw SimilarityError(.inputOutput, "cannot lock \(path): \(Self.reason(number))")
+      throw SimilarityError(.inputOutput, "cannot lock \(path): \(systemReason(number))")
     }
     self.descriptor = descriptor
   }
 
   deinit { close(descriptor) }
+}
 
-  private static func reason(_ number: Int32) -> String {
-    unsafe strerror(number).map { unsafe String(cString: $0) } ?? "error \(number)"
-  }
+/// The system's words for an error number.
+private func systemReason(_ number: Int32) -> String {
+  unsafe strerror(number).map { unsafe String(cString: $0) } ?? "error \(number)"
+}
+
+/// The reason why Foundation could not do something with a file.
+func systemReason(_ error: any Error) -> String {
+  guard let cause = (error as? CocoaError)?.underlying as? POSIXError else { return "\(error)" }
+  return systemReason(cause.code.rawValue)
 }

@@ -47,6 +47,8 @@ struct Index: AsyncParsableCommand {
   func run() async throws {
     let url = URL(argument: model)
     let collection = try ImageCollection.arguments(paths)
+    // What the arguments lack shows before anything is made.
+    try collection.checkIsReadable()
     let line = ProgressLine()
     let (report, removed) = try await interruptible { [self] in
       defer { line.clear() }

@@ -1,0 +1,220 @@
+import FoundationEssentials
+import ImageSimilarityKit
+import ImageSimilarityTesting
+import Testing
+
+/// A folder that goes away with the test.
+final class TemporaryFolder {
+  let url = FileManager.default.temporaryDirectory.appending(path: "imsim-test-\(UUID().uuidString)")
+
+  init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  func url(_ name: String) -> URL { url.appending(path: name) }
+}
+
+enum Photos {
+  static let root = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  static let bundled = root.appending(path: "Sources/CDemoPhotos/photos")
+  static let shared = URL(
+    fileURLWithPath: ProcessInfo.processInfo.environment["IMSIM_SHARED"]
+      ?? root.deletingLastPathComponent().appending(path: "shared").path)
+  static let hasShared = FileManager.default.fileExists(atPath: shared.appending(path: "data").path)
+
+  /// Copies bundled photographs to `folder`.
+  static func copy(_ names: [String], to folder: URL) throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    for name in names {
+      try FileManager.default.copyItem(
+        at: bundled.appending(path: "\(name).jpg"), to: folder.appending(path: "\(name).jpg"))
+    }
+  }
+}
+
+@Suite struct ModelTests {
+  private let names = ["bison", "cat-tabby", "coffee", "moose", "rocket"]
+
+  @Test func createQueryAddRemoveReopen() async throws {
+    let folder = try TemporaryFolder()
+    let photos = folder.url("photos")
+    try Photos.copy(names, to: photos)
+    try Data("no picture".utf8).write(to: photos.appending(path: "text.jpg"))
+    let url = folder.url("model.imsim")
+
+    let model = try await SimilarityModel.create(at: url, from: .folder(photos))
+    #expect(model.ids == names.map { "\($0).jpg" })
+    #expect(model.skipped.map(\.id) == ["text.jpg"])
+    let hits = try await model.query(.file(photos.appending(path: "moose.jpg")), k: 2)
+    #expect(hits.map(\.rank) == [1, 2])
+    #expect(hits[0].id == "moose.jpg" && hits[0].distance == 0)
+    #expect(hits[1].distance > 0)
+
+    // Unchanged, then one new, one changed, one repaired.
+    let again = try await model.add(from: .folder(photos))
+    #expect(again.indexed == 0 && again.unchanged == 5 && again.skipped.count == 1)
+    try Photos.copy(["panda-red"], to: photos)
+    try FileManager.default.removeItem(at: photos.appending(path: "coffee.jpg"))
+    try FileManager.default.copyItem(
+      at: Photos.bundled.appending(path: "pyramid-red.jpg"), to: photos.appending(path: "coffee.jpg"))
+    try FileManager.default.removeItem(at: photos.appending(path: "text.jpg"))
+    try FileManager.default.copyItem(
+      at: Photos.bundled.appending(path: "castle-chambord.jpg"), to: photos.appending(path: "text.jpg"))
+    let changed = try await model.add(from: .folder(photos))
+    #expect(changed.indexed == 3 && changed.unchanged == 4 && changed.skipped.isEmpty)
+    #expect(model.skipped.isEmpty)
+
+    #expect(try await model.remove(["bison.jpg", "unknown"]) == 1)
+    #expect(!model.contains("bison.jpg"))
+    let opened = try await SimilarityModel.open(at: url)
+    #expect(opened.ids == model.ids && opened.count == 6)
+    try opened.verify()
+    let afterwards = try await opened.query(.file(Photos.bundled.appending(path: "pyramid-red.jpg")), k: 1)
+    #expect(afterwards.map(\.id) == ["coffee.jpg"] && afterwards[0].distance == 0)
+    let bison = try await opened.query(.file(Photos.bundled.appending(path: "bison.jpg")), radius: 0)
+    #expect(bison.isEmpty)
+  }
+
+  @Test func queriesOfEveryKindAgree() async throws {
+    let folder = try TemporaryFolder()
+    let model = try await SimilarityModel.create(
+      at: folder.url("m.imsim"), from: .items(names.map {
+        ImageItem(
+          id: $0, source: .file(Photos.bundled.appending(path: "\($0).jpg")), label: "photo", metadata: ["n": 1])
+      }))
+    let url = Photos.bundled.appending(path: "rocket.jpg")
+    let expected = try await model.query(.file(url), k: 3)
+    #expect(try await model.query(.data(Data(contentsOf: url)), k: 3) == expected)
+    #expect(try await model.query(.id("rocket"), k: 3) == expected)
+    let pixels = try VipsImageDecoder().decode(.file(url), as: model.extractor.input)
+    #expect(try await model.query(.pixels(pixels), k: 1)[0].distance == 0)
+    #expect(expected[0].record.label == "photo" && expected[0].record.metadata == ["n": 1])
+    await #expect(throws: SimilarityError.self) { try await model.query(.vector([1, 2]), k: 1) }
+    await #expect(throws: SimilarityError.self) { try await model.query(.id("nobody"), k: 1) }
+    await #expect(throws: SimilarityError.self) { try await model.query(.file(url), k: 0) }
+  }
+
+  @Test func graphHasRanksAndNoSelf() async throws {
+    let folder = try TemporaryFolder()
+    try Photos.copy(names, to: folder.url("p"))
+    let model = try await SimilarityModel.create(at: folder.url("m.imsim"), from: .folder(folder.url("p")))
+    let edges = try await model.similarityGraph(k: 2)
+    #expect(edges.count == 10)
+    #expect(edges.map(\.rank) == (0..<5).flatMap { _ in [1, 2] })
+    #expect(edges.allSatisfy { $0.source != $0.target })
+    let withSelf = try await model.similarityGraph(k: 1, includeSelf: true)
+    #expect(withSelf.allSatisfy { $0.source == $0.target && $0.distance == 0 })
+    #expect(try await model.similarityGraph(radius: 0).isEmpty)
+  }
+
+  @Test func anotherExtractorIsRefused() async throws {
+    let folder = try TemporaryFolder()
+    try Photos.copy(["moose"], to: folder.url("p"))
+    let url = folder.url("m.imsim")
+    _ = try await SimilarityModel.create(at: url, from: .folder(folder.url("p")))
+    let other = try NetworkExtractor.bundled(resize: .crop)
+    let mismatch = await #expect(throws: SimilarityError.self) {
+      try await SimilarityModel.open(at: url, extractor: other)
+    }
+    #expect(mismatch?.code == .fingerprintMismatch)
+    let exists = await #expect(throws: SimilarityError.self) { try await SimilarityModel.create(at: url) }
+    #expect(exists?.code == .modelExists)
+  }
+
+  @Test func emptyFolderMakesNoModel() async throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(at: folder.url("empty"), withIntermediateDirectories: true)
+    await #expect(throws: SimilarityError.self) {
+      try await SimilarityModel.create(at: folder.url("m"), from: .folder(folder.url("empty")))
+    }
+    #expect(!SimilarityModel.exists(at: folder.url("m")))
+  }
+
+  @Test func cancelledIndexingKeepsWhatIsDone() async throws {
+    let folder = try TemporaryFolder()
+    let model = try await SimilarityModel.create(at: folder.url("m.imsim"))
+    let url = Photos.bundled.appending(path: "moose.jpg")
+    let items = AsyncStream<ImageItem> { continuation in
+      for i in 0..<100_000 { continuation.yield(ImageItem(id: "\(i)", source: .file(url))) }
+      continuation.finish()
+    }
+    let task = Task { try await model.add(from: .sequence(items)) }
+    try await Task.sleep(for: .milliseconds(300))
+    task.cancel()
+    await #expect(throws: CancellationError.self) { try await task.value }
+    let opened = try await SimilarityModel.open(at: folder.url("m.imsim"))
+    #expect(opened.count == model.count && opened.count < 100_000)
+    // In order, without gaps.
+    #expect((0..<opened.count).allSatisfy { opened.contains("\($0)") })
+  }
+
+  @Test func twoFilesOfOneIDAreNotMixedUp() async throws {
+    let folder = try TemporaryFolder()
+    try Photos.copy(["moose"], to: folder.url("a"))
+    try FileManager.default.createDirectory(at: folder.url("b"), withIntermediateDirectories: true)
+    try FileManager.default.copyItem(
+      at: Photos.bundled.appending(path: "bison.jpg"), to: folder.url("b").appending(path: "moose.jpg"))
+    let model = try await SimilarityModel.create(at: folder.url("m.imsim"), from: .folder(folder.url("a")))
+    let report = try await model.add(from: .folder(folder.url("b")))
+    #expect(report.indexed == 0 && report.skipped.count == 1)
+    #expect(report.skipped[0].reason.contains("already has the id 'moose.jpg'"))
+  }
+
+  @Test func embeddingsAsNumPyArray() async throws {
+    let folder = try TemporaryFolder()
+    try Photos.copy(names, to: folder.url("p"))
+    try Data().write(to: folder.url("p").appending(path: "d.jpg"))
+    let extractor = try NetworkExtractor.bundled()
+    let embedder = ImageEmbedder(decoder: VipsImageDecoder(), extractor: extractor, threads: 2)
+    let report = try await embedder.write(.folder(folder.url("p")), to: folder.url("f.npy"))
+    #expect(report.indexed == 5 && report.skipped.map(\.id) == ["d.jpg"])
+    let matrix = try NumPyFile.read(contentsOf: folder.url("f.npy"))
+    #expect(matrix.rows == 5 && matrix.dimension == 1280)
+    let lines = try String(contentsOf: folder.url("f.jsonl"), encoding: .utf8).split(separator: "\n")
+    #expect(lines.count == 5)
+    for (row, name) in names.enumerated() {
+      #expect(lines[row].contains("/\(name).jpg"))
+      #expect(try await embedder.embed(.file(Photos.bundled.appending(path: "\(name).jpg"))) == matrix[row])
+    }
+  }
+}
+
+/// Against the same network fed by Pillow's bicubic and run by onnxruntime (Scripts/goldens/retrieval.py).
+@Suite struct RetrievalTests {
+  private struct Reference: Decodable {
+    struct Result: Decodable {
+      var backbone, resize: String
+      var precision_at_1, mean_average_precision: Double
+    }
+    var results: [Result]
+  }
+
+  @Test(.enabled(if: Photos.hasShared, "needs ../shared"), arguments: [ResizeMode.pad, .squash])
+  func qualityEqualsTheReference(_ mode: ResizeMode) async throws {
+    let goldens = Photos.root.appending(path: "Tests/ImageSimilarityKitTests/Goldens/retrieval.json")
+    let reference = try JSONDecoder().decode(Reference.self, from: Data(contentsOf: goldens))
+    let expected = try #require(
+      reference.results.first { $0.backbone == "efficientnet-lite0" && $0.resize == mode.rawValue })
+    let folder = try TemporaryFolder()
+    let model = try await SimilarityModel.create(
+      at: folder.url("m.imsim"), from: .folder(Photos.shared.appending(path: "data/caltech101-20")),
+      extractor: NetworkExtractor.bundled(resize: mode))
+    #expect(model.count == 2020)
+    let found = try await model.evaluate()
+    #expect(abs(found.precisionAt1 - expected.precision_at_1) < 0.01)
+    #expect(abs(found.meanAveragePrecision - expected.mean_average_precision) < 0.01)
+  }
+
+  @Test(.enabled(if: Photos.hasShared, "needs ../shared"))
+  func orientationsAreMutuallyNearest() async throws {
+    let folder = try TemporaryFolder()
+    let model = try await SimilarityModel.create(
+      at: folder.url("m.imsim"), from: .folder(Photos.shared.appending(path: "data/hostile")))
+    let orientations = model.ids.filter { $0.contains("exif-orientation/Landscape_") }
+    #expect(orientations.count == 9)
+    for id in orientations {
+      let hits = try await model.query(.id(id), k: 9)
+      #expect(Set(hits.map(\.id)) == Set(orientations), "\(id)")
+    }
+  }
+}

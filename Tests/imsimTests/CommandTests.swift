@@ -1,0 +1,182 @@
+import Foundation
+import Testing
+
+/// Runs the built binary as a person does, and reads all that it says.
+@Suite struct CommandTests {
+  private struct Result {
+    var code: Int32
+    var output: String
+    var error: String
+  }
+
+  private static let root = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  private static let photos = root.appending(path: "Sources/CDemoPhotos/photos")
+
+  /// The binary lies beside the test bundle.
+  private static let binary: URL = {
+    let product = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "imsim")
+    if FileManager.default.isExecutableFile(atPath: product.path) { return product }
+    let build = ProcessInfo.processInfo.environment["IMSIM_BINARY"]
+    return URL(fileURLWithPath: build ?? root.appending(path: ".build/release/imsim").path)
+  }()
+
+  private let folder: URL
+
+  init() throws {
+    folder = FileManager.default.temporaryDirectory.appending(path: "imsim-cli-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+  }
+
+  private func start(_ arguments: [String]) throws -> (process: Process, output: URL, error: URL) {
+    let process = Process()
+    process.executableURL = Self.binary
+    process.arguments = arguments
+    process.currentDirectoryURL = folder
+    let (output, error) = (folder.appending(path: UUID().uuidString), folder.appending(path: UUID().uuidString))
+    for url in [output, error] { try Data().write(to: url) }
+    process.standardOutput = try FileHandle(forWritingTo: output)
+    process.standardError = try FileHandle(forWritingTo: error)
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    return (process, output, error)
+  }
+
+  private func imsim(_ arguments: String...) throws -> Result {
+    let (process, output, error) = try start(arguments)
+    process.waitUntilExit()
+    return Result(
+      code: process.terminationStatus, output: try String(contentsOf: output, encoding: .utf8),
+      error: try String(contentsOf: error, encoding: .utf8))
+  }
+
+  private func objects(_ text: String) throws -> [[String: Any]] {
+    try text.split(separator: "\n").map {
+      try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+  }
+
+  @Test func mainJob() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let indexed = try imsim("index", Self.photos.path, "--model", "m", "--json")
+    #expect(indexed.code == 0 && indexed.error.isEmpty)
+    let report = try objects(indexed.output)
+    #expect(report.count == 1)
+    #expect(Set(report[0].keys) == ["indexed", "skipped", "unchanged", "seconds"])
+    #expect(report[0]["indexed"] as? Int == 18 && report[0]["skipped"] as? Int == 0)
+
+    let moose = Self.photos.appending(path: "moose.jpg").path
+    let query = try imsim("query", "m", moose, "-k", "3", "--json", "--sheet", "sheet.jpg")
+    let hits = try objects(query.output)
+    #expect(query.code == 0 && hits.count == 3)
+    #expect(Set(hits[0].keys) == ["query", "rank", "reference", "distance"])
+    #expect(hits[0]["query"] as? String == moose && hits[0]["reference"] as? String == "moose.jpg")
+    #expect(hits[0]["distance"] as? Double == 0 && hits.map { $0["rank"] as? Int } == [1, 2, 3])
+    #expect(try Data(contentsOf: folder.appending(path: "sheet.jpg")).starts(with: [0xff, 0xd8]))
+
+    let graph = try imsim("graph", "m", "-k", "2", "--json")
+    #expect(try objects(graph.output).count == 36)
+    let evaluation = try objects(try imsim("evaluate", "m", "--json").output)
+    #expect(evaluation[0]["images"] as? Int == 18 && evaluation[0]["precision_at_1"] as? Double == 1)
+
+    let removed = try imsim("remove", "m", "moose.jpg", "coffee.jpg")
+    #expect(removed.code == 0 && removed.output == "removed 2 pictures, 16 left\n")
+    #expect(try imsim("remove", "m", "moose.jpg").code == 1)
+    let info = try objects(try imsim("info", "m", "--json", "--verify").output)
+    #expect(info[0]["images"] as? Int == 16)
+    let again = try objects(try imsim("index", Self.photos.path, "--model", "m", "--json").output)
+    #expect(again[0]["indexed"] as? Int == 2 && again[0]["unchanged"] as? Int == 16)
+  }
+
+  @Test func embed() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let result = try imsim("embed", Self.photos.path, "--output", "f.npy")
+    #expect(result.code == 0)
+    #expect(try Data(contentsOf: folder.appending(path: "f.npy")).count >= 18 * 1280 * 4)
+    let rows = try objects(String(contentsOf: folder.appending(path: "f.jsonl"), encoding: .utf8))
+    #expect(rows.count == 18 && (rows[0]["path"] as? String)?.hasSuffix("arena-arles.jpg") == true)
+  }
+
+  @Test func badInputIsExplained() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try FileManager.default.createDirectory(at: folder.appending(path: "empty"), withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(at: folder.appending(path: "bad"), withIntermediateDirectories: true)
+    try Data("text".utf8).write(to: folder.appending(path: "bad/text.jpg"))
+    try Data("garbage".utf8).write(to: folder.appending(path: "w.pth"))
+    for (arguments, code, message) in [
+      (["index", "empty", "--model", "m"], 1, "holds no files"), (["index", "none", "--model", "m"], 1, "no file or folder none"),
+      (["index", "bad", "--model", "n"], 1, "none of the 1 file is a picture"),
+      (["index", "bad", "--model", "m", "--backbone", "resnet-50"], 1, "--weights"),
+      (["index", "bad", "--model", "m", "--backbone", "vgg"], 1, "no backbone named 'vgg'"),
+      (["index", "bad", "--model", "m", "--weights", "w.pth"], 1, "w.pth"),
+      (["index", "bad"], 2, "--model"), (["query", "m", "x.jpg"], 1, "no model at"),
+      (["query", "m", "x.jpg", "-k", "0"], 2, "at least 1"), (["query", "m", "x.jpg", "--radius", "-1"], 2, "radius"),
+      (["nonsense"], 2, "nonsense"), (["index", "bad", "--model", "m", "--resize", "stretch"], 2, "squash"),
+    ] as [([String], Int32, String)] {
+      let (process, _, error) = try start(arguments)
+      process.waitUntilExit()
+      let text = try String(contentsOf: error, encoding: .utf8)
+      #expect(process.terminationStatus == code, "\(arguments): \(text)")
+      #expect(text.contains(message), "\(arguments): \(text)")
+      #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "m").path), "\(arguments) made a model")
+    }
+    let skipped = try String(contentsOf: folder.appending(path: "n/skipped.jsonl"), encoding: .utf8)
+    #expect(try objects(skipped).map { $0["id"] as? String } == ["text.jpg"])
+  }
+
+  /// Many copies of the photographs, so that there is time to stop in the middle.
+  private func manyPhotos() throws -> String {
+    let many = folder.appending(path: "many")
+    for i in 0..<60 {
+      let part = many.appending(path: "\(i)")
+      try FileManager.default.createDirectory(at: part, withIntermediateDirectories: true)
+      for name in try FileManager.default.contentsOfDirectory(atPath: Self.photos.path) {
+        try FileManager.default.createSymbolicLink(
+          at: part.appending(path: name), withDestinationURL: Self.photos.appending(path: name))
+      }
+    }
+    return many.path
+  }
+
+  @Test func interruptKeepsWhatIsDone() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let many = try manyPhotos()
+    let (process, _, error) = try start(["index", many, "--model", "m"])
+    Thread.sleep(forTimeInterval: 1.5)
+    process.interrupt()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 130)
+    #expect(try String(contentsOf: error, encoding: .utf8).contains("interrupted"))
+    let info = try objects(try imsim("info", "m", "--json", "--verify").output)
+    let kept = try #require(info[0]["images"] as? Int)
+    #expect(kept > 0)
+    let resumed = try objects(try imsim("index", many, "--model", "m", "--json").output)
+    #expect(resumed[0]["unchanged"] as? Int == kept && resumed[0]["indexed"] as? Int == 1080 - kept)
+  }
+
+  @Test func killedModelOpensAndGoesOn() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(try imsim("index", Self.photos.path, "--model", "m").code == 0)
+    let many = try manyPhotos()
+    for delay in [0.02, 0.05, 0.1, 0.3] {
+      let (process, _, _) = try start(["index", many, "--model", "m"])
+      Thread.sleep(forTimeInterval: delay)
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+      let info = try objects(try imsim("info", "m", "--json", "--verify").output)
+      #expect((info.first?["images"] as? Int ?? 0) >= 18)
+    }
+    #expect(try imsim("query", "m", Self.photos.appending(path: "moose.jpg").path).code == 0)
+  }
+
+  @Test func helpHasExamples() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for command in [
+      "index", "query", "graph", "embed", "evaluate", "remove", "info", "backbones", "doctor", "demo",
+    ] {
+      let help = try imsim(command, "--help")
+      #expect(help.code == 0 && help.output.contains("imsim \(command)") && help.output.contains("Example"))
+    }
+    #expect(try imsim("--version").output == "0.1.0\n")
+  }
+}
