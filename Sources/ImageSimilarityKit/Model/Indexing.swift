@@ -62,16 +62,15 @@ extension SimilarityModel {
     var rows = PendingRows()
     var lastCommit = start
 
-    func commit() async throws {
+    func commit() throws {
       if let (embeddings, records) = rows.take() {
-        try store.append(embeddings, records)
-        try await index.upsert(embeddings, ids: records.map(\.id))
+        try append(embeddings, records)
       }
       try store.updateRecords(changes.takeUpdates())
       lastCommit = .now
     }
-    func finish() async throws {
-      try await commit()
+    func finish() throws {
+      try commit()
       try store.setSkipped(store.skipped.filter { !changes.hasSeen($0.id) } + skipped)
     }
     let next: () async throws -> ImageCollection.Element? = { try await changes.next() }
@@ -85,15 +84,15 @@ extension SimilarityModel {
         progress.unchanged = changes.unchanged
         handler?(progress)
         if rows.count >= Self.rowsPerCommit || lastCommit.duration(to: .now) >= Self.timePerCommit {
-          try await commit()
+          try commit()
         }
       }
     } catch {
       // What is complete is kept, whatever ended the pass.
-      try await finish()
+      try finish()
       throw error
     }
-    try await finish()
+    try finish()
     try store.compactIfNeeded()
     progress.unchanged = changes.unchanged
     handler?(progress)

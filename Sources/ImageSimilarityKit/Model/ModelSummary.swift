@@ -49,7 +49,7 @@ extension SimilarityModel {
   public func evaluate() async throws -> RetrievalEvaluation {
     let ids = self.ids
     var values: [Float] = []
-    values.reserveCapacity(ids.count * index.dimension)
+    values.reserveCapacity(ids.count * extractor.fingerprint.dimension)
     var labels: [String] = []
     for id in ids {
       guard let embedding = store.embedding(id), let record = store.record(id) else { continue }
@@ -60,7 +60,8 @@ extension SimilarityModel {
       throw SimilarityError(.invalidArgument, "\(url.path) holds no pictures to evaluate")
     }
     return try await RetrievalEvaluation(
-      leaveOneOut: EmbeddingMatrix(rows: labels.count, dimension: index.dimension, values: values), labels: labels,
+      leaveOneOut: EmbeddingMatrix(rows: labels.count, dimension: extractor.fingerprint.dimension, values: values),
+      labels: labels,
       metric: metric, threads: threads)
   }
 

@@ -47,7 +47,7 @@ extension SimilarityModel {
     let request = SearchRequest(k: k ?? (radius == nil ? 5 : nil), radius: radius)
     try request.validate()
     let vector = try await vector(of: query)
-    let neighbors = try await index.search(EmbeddingMatrix([vector]), request)[0]
+    let neighbors = try await index().search(EmbeddingMatrix([vector]), request)[0]
     return neighbors.enumerated().compactMap { position, neighbor in
       // A picture that was removed since the search is no hit any more.
       store.record(neighbor.id).map {
@@ -63,7 +63,8 @@ extension SimilarityModel {
       return try await embedder.get().embed(source)
     case .vector(let vector):
       guard !vector.isEmpty else {
-        throw SimilarityError(.dimensionMismatch, "the query has 0 elements, expected \(index.dimension)")
+        throw SimilarityError(
+          .dimensionMismatch, "the query has 0 elements, expected \(extractor.fingerprint.dimension)")
       }
       return vector
     case .id(let id):

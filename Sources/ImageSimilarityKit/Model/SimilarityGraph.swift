@@ -42,7 +42,7 @@ extension SimilarityModel {
         store.embedding(id).map { (id: id, embedding: $0) }
       }
       guard !sources.isEmpty else { continue }
-      let found = try await index.search(EmbeddingMatrix(sources.map(\.embedding)), request)
+      let found = try await index().search(EmbeddingMatrix(sources.map(\.embedding)), request)
       try await body(
         zip(sources, found).flatMap { source, neighbors in
           Self.edges(from: source.id, neighbors, k: k, includeSelf: includeSelf)

@@ -2,6 +2,7 @@ public import ImageSimilarityCore
 internal import ImageSimilarityNN
 public import ImageSimilaritySearch
 internal import ImageSimilarityVips
+internal import Synchronization
 
 #if canImport(FoundationEssentials)
   public import FoundationEssentials
@@ -24,7 +25,8 @@ public final class SimilarityModel: Sendable {
   /// Where the model is.
   public let url: URL
   let store: SegmentStore
-  let index: any SimilarityIndex
+  /// Made by the first search: indexing, removing and listing need no vectors in memory.
+  private let builtIndex = Mutex<ExactIndex?>(nil)
   let embedder: LazyEmbedder
   let writing = AsyncTurn()
   let threads: Int
@@ -69,7 +71,7 @@ public final class SimilarityModel: Sendable {
   ) async throws -> SimilarityModel {
     let extractor = try extractor ?? NetworkExtractor.bundled()
     let store = try SegmentStore.create(at: url, extractor: extractor.specification, metric: options.metric)
-    return try await SimilarityModel(url: url, store: store, extractor: extractor, options: options)
+    return SimilarityModel(url: url, store: store, extractor: extractor, options: options)
   }
 
   /// Opens a model.
@@ -86,24 +88,16 @@ public final class SimilarityModel: Sendable {
   ) async throws -> SimilarityModel {
     let store = try SegmentStore.open(at: url)
     if let extractor { try store.extractor.requireCompatible(extractor.specification, model: url) }
-    return try await SimilarityModel(url: url, store: store, extractor: extractor, options: options)
+    return SimilarityModel(url: url, store: store, extractor: extractor, options: options)
   }
 
-  private init(
-    url: URL, store: SegmentStore, extractor: (any FeatureExtractor)?, options: Options
-  ) async throws {
+  private init(url: URL, store: SegmentStore, extractor: (any FeatureExtractor)?, options: Options) {
     self.url = url
     self.store = store
     threads = options.threads ?? ProcessSettings.processorCount
     embedder = LazyEmbedder(
       specification: store.extractor, extractor: extractor, decoder: options.decoder, threads: options.threads,
       model: url)
-    index = ExactIndex(dimension: store.extractor.fingerprint.dimension, metric: store.metric, threads: threads)
-    for segment in store.segments {
-      for rows in segment.liveRanges {
-        try await index.upsert(segment.embeddings[rows: rows], ids: segment.records[rows].map(\.id))
-      }
-    }
   }
 
   /// Whether there is a model, sound or not, at `url`.
@@ -131,6 +125,27 @@ public final class SimilarityModel: Sendable {
   /// What is known about a picture; nil where there is none of that id.
   public func record(_ id: String) -> ImageRecord? { store.record(id) }
 
+  /// Searches what is in the store.
+  func index() throws(SimilarityError) -> ExactIndex {
+    try builtIndex.withLock { builtIndex throws(SimilarityError) in
+      if let builtIndex { return builtIndex }
+      let index = ExactIndex(dimension: extractor.fingerprint.dimension, metric: metric, threads: threads)
+      for segment in store.segments {
+        for rows in segment.liveRanges {
+          try index.upsert(segment.embeddings[rows: rows], ids: segment.records[rows].map(\.id))
+        }
+      }
+      builtIndex = index
+      return index
+    }
+  }
+
+  /// Stores pictures, in one commit.
+  func append(_ embeddings: EmbeddingMatrix, _ records: [ImageRecord]) throws(SimilarityError) {
+    try store.append(embeddings, records)
+    try builtIndex.withLock { $0 }?.upsert(embeddings, ids: records.map(\.id))
+  }
+
   /// Removes pictures, in one commit, and returns how many were there.
   @discardableResult
   public func remove(_ ids: [String]) async throws -> Int {
@@ -139,7 +154,7 @@ public final class SimilarityModel: Sendable {
       defer { store.close() }
       let removed = try store.remove(ids)
       try store.compactIfNeeded()
-      try await index.remove(ids)
+      builtIndex.withLock { $0 }?.remove(ids)
       return removed
     }
   }
