@@ -11,7 +11,7 @@ let benchmarks: @Sendable () -> Void = {
 
   for batch in [1, 8, 32] {
     measureExtraction("efficientnet-lite0", batch: batch) { try NetworkExtractor.bundled() }
-    for backbone in [ResNet50(), SqueezeNet(.v1_1)] as [any Backbone] {
+    for backbone in [ResNet50(), SqueezeNet(.version1x1)] as [any Backbone] {
       measureExtraction(backbone.name, batch: batch) { try backbone.withRandomWeights() }
     }
   }
