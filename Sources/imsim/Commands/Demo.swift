@@ -16,7 +16,7 @@ struct Demo: AsyncParsableCommand {
       model of them, and asks which pictures look like each other.
 
       Example:
-        imsim demo --output /tmp/imsim-demo
+        imsim demo --output my-demo
       """)
 
   @Option(help: ArgumentHelp("Where to write.", valueName: "dir"))
