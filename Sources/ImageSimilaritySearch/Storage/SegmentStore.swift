@@ -373,10 +373,10 @@ public final class SegmentStore: Sendable {
   }
 
   /// Rewrites segments of which more than half is removed, and merges segments where there are eight of about the same size
-  /// (within a factor of eight), so that a model of n images has O(log(n)) segments and a row is rewritten O(log(n)) times.
+  /// (within a factor of eight), so that a row is rewritten O(log(n)) times.
   ///
-  /// Segments are not merged beyond ``mergedBytes``; that is also the memory that this takes at most, unless a single call of
-  /// ``append(_:_:)`` stored more.
+  /// Segments are not merged beyond 16 MiB, so that the memory that this takes, a few times as much, does not grow with the
+  /// model; a single call of ``append(_:_:)`` may store more. A model of n images has O(n * dimension / 16 MiB) segments.
   public func compactIfNeeded() throws(SimilarityError) {
     while !Self.segmentsToRewrite(segments).isEmpty {
       try change { state throws(SimilarityError) in
@@ -407,8 +407,8 @@ public final class SegmentStore: Sendable {
     }
   }
 
-  /// 256 MiB.
-  private static let mergedBytes = 256 << 20
+  /// 16 MiB.
+  private static let mergedBytes = 16 << 20
 
   /// Indices of segments to be replaced by one; empty where all is well.
   private static func segmentsToRewrite(_ segments: [Segment]) -> [Int] {
