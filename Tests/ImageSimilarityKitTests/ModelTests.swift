@@ -123,6 +123,16 @@ enum Photos {
     #expect(exists?.code == .modelExists)
   }
 
+  @Test func whatTheFolderWalkRefusesIsListedOnce() async throws {
+    let folder = try TemporaryFolder()
+    try Photos.copy(["moose"], to: folder.url("p"))
+    try FileManager.default.createSymbolicLink(
+      at: folder.url("p").appending(path: "dangling.jpg"), withDestinationURL: folder.url("nowhere"))
+    let model = try await SimilarityModel.create(at: folder.url("m.imsim"), from: .folder(folder.url("p")))
+    try await model.add(from: .folder(folder.url("p")))
+    #expect(model.skipped.map(\.id) == ["dangling.jpg"])
+  }
+
   @Test func emptyFolderMakesNoModel() async throws {
     let folder = try TemporaryFolder()
     try FileManager.default.createDirectory(at: folder.url("empty"), withIntermediateDirectories: true)

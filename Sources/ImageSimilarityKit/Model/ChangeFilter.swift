@@ -38,7 +38,10 @@ final class ChangeFilter {
   /// The next picture to embed or to list as unreadable.
   func next() async throws -> ImageCollection.Element? {
     while let element = try await pass.next() {
-      guard case .picture(var item) = element else { return element }
+      guard case .picture(var item) = element else {
+        if case .unusable(let image) = element { seen.insert(image.id) }
+        return element
+      }
       // A file that the model knows keeps its id, even where it is now reached by way of another folder.
       if case .file(let url) = item.source, let id = idsByPath[url.path] { item.id = id }
       guard seen.insert(item.id).inserted else {
@@ -59,7 +62,7 @@ final class ChangeFilter {
     return nil
   }
 
-  /// Whether the pass had a picture of this id so far.
+  /// Whether the pass had a picture, or something unusable, of this id so far.
   func hasSeen(_ id: String) -> Bool { seen.contains(id) }
 
   func takeRecords(_ items: [ImageItem]) -> [ImageRecord] {

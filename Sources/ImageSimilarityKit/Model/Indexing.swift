@@ -46,14 +46,13 @@ extension SimilarityModel {
   public func add(
     from collection: ImageCollection, progress: IndexingProgress.Handler? = nil
   ) async throws -> IndexingReport {
-    try await writing.take { [self] in try await addInTurn(from: collection, progress: progress) }
+    try await writing.take { [self] in try await addInTurn(collection.makePass(), progress) }
   }
 
-  private func addInTurn(
-    from collection: ImageCollection, progress handler: IndexingProgress.Handler?
+  func addInTurn(
+    _ pass: ImageCollection.Pass, _ handler: IndexingProgress.Handler?
   ) async throws -> IndexingReport {
     let start = ContinuousClock.now
-    let pass = try collection.makePass()
     try store.beginWriting()
     defer { store.close() }
     let changes = ChangeFilter(store: store, pass: pass)

@@ -44,7 +44,7 @@ extension SimilarityModel {
   ///   - radius: Only those at this distance or nearer.
   /// - Complexity: O(images * dimension)
   public func query(_ query: ImageQuery, k: Int? = nil, radius: Float? = nil) async throws -> [Hit] {
-    let request = SearchRequest(k: k ?? (radius == nil ? 5 : nil), radius: radius)
+    let request = SearchRequest(k: Self.hitCount(k, radius), radius: radius)
     try request.validate()
     let vector = try await vector(of: query)
     let neighbors = try await index().search(EmbeddingMatrix([vector]), request)[0]
@@ -55,6 +55,9 @@ extension SimilarityModel {
       }
     }
   }
+
+  /// How many hits are wanted at most: five where nothing is said, all within the radius where only that is.
+  static func hitCount(_ k: Int?, _ radius: Float?) -> Int? { k ?? (radius == nil ? 5 : nil) }
 
   /// The embedding that a query stands for.
   private func vector(of query: ImageQuery) async throws -> [Float] {

@@ -31,7 +31,7 @@ extension SimilarityModel {
   public func similarityGraph(
     k: Int? = nil, radius: Float? = nil, includeSelf: Bool = false, _ body: ([GraphEdge]) async throws -> Void
   ) async throws {
-    let k = k ?? (radius == nil ? 5 : nil)
+    let k = Self.hitCount(k, radius)
     try SearchRequest(k: k, radius: radius).validate()
     // A picture is among its own neighbours; one more makes up for it.
     let request = SearchRequest(k: includeSelf ? k : k.map { $0 + 1 }, radius: radius)

@@ -55,13 +55,12 @@ public final class SimilarityModel: Sendable {
   /// - Throws: ``SimilarityError/Code/modelExists``, or what the file system says.
   public static func create(
     at url: URL, from collection: ImageCollection, extractor: (any FeatureExtractor)? = nil,
-    options: Options = Options(),
-    progress: IndexingProgress.Handler? = nil
+    options: Options = Options(), progress: IndexingProgress.Handler? = nil
   ) async throws -> SimilarityModel {
     // What the collection lacks shows before anything is made.
-    try collection.checkIsReadable()
+    let pass = try collection.makePass()
     let model = try await create(at: url, extractor: extractor, options: options)
-    try await model.add(from: collection, progress: progress)
+    _ = try await model.writing.take { try await model.addInTurn(pass, progress) }
     return model
   }
 

@@ -47,12 +47,10 @@ struct Index: AsyncParsableCommand {
   func run() async throws {
     let url = URL(argument: model)
     let collection = try ImageCollection.arguments(paths)
-    // What the arguments lack shows before anything is made.
-    try collection.checkIsReadable()
     let line = ProgressLine()
     let (report, removed) = try await interruptible { [self] in
       defer { line.clear() }
-      let model = try await openOrCreate(url)
+      let model = try await openOrCreate(url, for: collection)
       let report = try await model.add(from: collection) { line.show($0) }
       return (report, prune ? try await model.removeMissingFiles() : nil)
     }
@@ -71,10 +69,12 @@ struct Index: AsyncParsableCommand {
     }
   }
 
-  private func openOrCreate(_ url: URL) async throws -> SimilarityModel {
+  private func openOrCreate(_ url: URL, for collection: ImageCollection) async throws -> SimilarityModel {
     var options = SimilarityModel.Options()
     options.threads = workers.threads
     guard SimilarityModel.exists(at: url) else {
+      // What the arguments lack shows before anything is made.
+      try collection.checkIsReadable()
       return try await SimilarityModel.create(at: url, extractor: extractor.makeExtractor(), options: options)
     }
     let chosen = extractor.isEmpty ? nil : try extractor.makeExtractor(reopening: url)
