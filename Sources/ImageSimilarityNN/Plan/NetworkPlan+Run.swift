@@ -3,91 +3,109 @@ internal import ImageSimilarityCore
 
 /// A worker's memory for one ``NetworkPlan``.
 public final class NetworkWorkspace {
-  let arena: AlignedFloats
+  let arena: AlignedBytes
 
   init(plan: NetworkPlan) {
-    arena = AlignedFloats(count: plan.arenaCount)
+    arena = AlignedBytes(count: plan.arenaBytes)
   }
 }
 
-// The one door to raw memory: offsets into the arena and the constants, which preparation laid out and checked.
 extension NetworkPlan {
-  /// Computes one picture's embedding.
-  ///
-  /// Pictures run one at a time, each through the same products: an embedding does not depend on its batch.
-  func run(
-    pixels: Span<UInt8>, workspace: NetworkWorkspace, embedding: inout MutableSpan<Float>
-  ) {
-    precondition(pixels.count == inputSize.area * 3, "the picture is \(inputSize), 3 channels")
-    precondition(embedding.count == dimension, "the embedding has \(dimension) elements")
-    precondition(workspace.arena.count == arenaCount, "the workspace belongs to another plan")
-    let kernels = unsafe imsim_layer_kernels_current().pointee
-    let arena = unsafe workspace.arena.start
-    let constants = unsafe constants.memory.start
+  /// Called with the least and the greatest element of a layer's output, in parts.
+  typealias Observer = (_ layer: String, _ low: Float, _ high: Float) -> Void
 
-    let (scale, shift) = preprocessing.scaleAndShift
+  /// Computes the embeddings of `count` pictures of `pixels`, `[count, height, width, 3]`.
+  ///
+  /// Each number is the same sum in the same order whatever the batch: an embedding does not depend on its neighbours.
+  func run(
+    pixels: Span<UInt8>, count: Int, workspace: NetworkWorkspace, embeddings: inout MutableSpan<Float>,
+    observer: Observer? = nil
+  ) {
+    precondition(pixels.count == count * inputSize.area * 3, "the pictures are \(inputSize), 3 channels")
+    precondition(embeddings.count == count * dimension, "an embedding has \(dimension) elements")
+    precondition(workspace.arena.count == arenaBytes, "the workspace belongs to another plan")
+    guard count > 0 else { return }
     unsafe pixels.withUnsafeBufferPointer { rgb in
       guard let rgb = rgb.baseAddress else { return }
-      unsafe kernels.normalize_rgb(
-        rgb, arena + input.offset, inputSize.area, scale, shift, preprocessing.isBGR ? 1 : 0)
-    }
-    for step in steps {
-      switch step {
-      case .convolution(let layer):
-        unsafe run(layer, kernels, arena, constants)
-      case .depthwise(let layer):
-        var window = layer.window.kernelWindow(layer.input, layer.output)
-        unsafe kernels.depthwise(
-          &window, arena + layer.input.offset, constants + layer.weights, constants + layer.bias, layer.activation,
-          arena + layer.output.offset)
-      case .maxPool(let planWindow, let input, let output):
-        var window = planWindow.kernelWindow(input, output)
-        unsafe kernels.max_pool(&window, arena + input.offset, arena + output.offset)
-      case .globalAveragePool(let pixels, let channels, let input, let output):
-        unsafe kernels.global_average_pool(
-          arena + input.offset, input.pixelStride, pixels, channels, arena + output.offset)
-      case .linear(let layer):
-        let y = unsafe arena + layer.output.offset
-        unsafe BLAS.multiply(
-          m: layer.features, n: layer.channels, a: constants + layer.weights, x: arena + layer.input.offset, y: y)
-        unsafe kernels.bias_activation(
-          y, layer.features, 1, layer.features, constants + layer.bias, nil, 0, IMSIM_ACTIVATION_NONE)
+      var context = unsafe StepContext(
+        kernels: .current, arena: workspace.arena.start, constants: constants.memory.start, pixels: rgb,
+        pictureBytes: inputSize.area * 3, bases: [Int](repeating: 0, count: segments.count))
+      let group = segments[segments.count - 1].group
+      for first in stride(from: 0, to: count, by: group) {
+        let pictures = first..<min(first + group, count)
+        unsafe run(segment: segments.count - 1, pictures: pictures, &context, observer)
+        for picture in pictures {
+          let vector = unsafe context.pixel(output, picture: picture).assumingMemoryBound(to: Float.self)
+          for i in 0..<dimension { unsafe embeddings[picture * dimension + i] = vector[i] }
+        }
       }
     }
-    for i in 0..<dimension { unsafe embedding[i] = arena[output.offset + i] }
   }
 
-  private func run(
-    _ layer: Convolution, _ kernels: imsim_layer_kernels, _ arena: UnsafeMutablePointer<Float>,
-    _ constants: UnsafeMutablePointer<Float>
+  /// Runs a segment over a group of pictures, after the segments before it over their smaller groups.
+  @unsafe private func run(
+    segment index: Int, pictures: Range<Int>, _ context: inout StepContext, _ observer: Observer?
   ) {
-    var window = layer.window.kernelWindow(layer.input, layer.output)
-    let depth = layer.window.kernel * layer.window.kernel * layer.window.channels
-    let input = unsafe arena + layer.input.offset
-    let rows = layer.rowsPerProduct > 0 ? layer.rowsPerProduct : layer.window.outHeight
-    for firstRow in stride(from: 0, to: layer.window.outHeight, by: rows) {
-      let lastRow = min(firstRow + rows, layer.window.outHeight)
-      let pixels = (lastRow - firstRow) * layer.window.outWidth
-      let firstPixel = firstRow * layer.window.outWidth
-      let output = unsafe arena + layer.output.offset + firstPixel * layer.output.pixelStride
-
-      var matrix = unsafe UnsafePointer(input)
-      var matrixStride = layer.input.pixelStride
-      if layer.rowsPerProduct > 0 {
-        let columns = unsafe arena + columnsOffset
-        unsafe kernels.im2col(&window, input, Int32(firstRow), Int32(lastRow), columns)
-        unsafe matrix = UnsafePointer(columns)
-        matrixStride = depth
+    unsafe context.bases[index] = pictures.lowerBound
+    if index > 0 {
+      let group = segments[index - 1].group
+      for first in stride(from: pictures.lowerBound, to: pictures.upperBound, by: group) {
+        let part = first..<min(first + group, pictures.upperBound)
+        unsafe run(segment: index - 1, pictures: part, &context, observer)
       }
-      unsafe BLAS.multiply(
-        m: pixels, n: layer.filters, k: depth, a: matrix, aStride: matrixStride, b: constants + layer.weights,
-        bStride: layer.filters, c: output, cStride: layer.output.pixelStride)
-      let residual = unsafe layer.residual.map { slot in
-        unsafe UnsafePointer(arena + slot.offset + firstPixel * slot.pixelStride)
-      }
-      unsafe kernels.bias_activation(
-        output, layer.output.pixelStride, pixels, layer.filters, constants + layer.bias, residual,
-        layer.residual?.pixelStride ?? 0, layer.activation)
     }
+    for block in segments[index].blocks {
+      if block.isPerPicture {
+        for picture in pictures { unsafe run(block, pictures: picture..<picture + 1, context, observer) }
+      } else {
+        unsafe run(block, pictures: pictures, context, observer)
+      }
+    }
+  }
+
+  @unsafe private func run(
+    _ block: Block, pictures: Range<Int>, _ context: StepContext, _ observer: Observer?
+  ) {
+    for border in block.borders {
+      for picture in pictures { unsafe border.fill(context, picture: picture) }
+    }
+    for task in block.tasks {
+      switch task.step {
+      case .input(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
+      case .convolution(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
+      case .winograd(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
+      case .depthwise(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
+      case .maxPool(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
+      case .average(let step): unsafe step.run(context, pictures: pictures)
+      }
+      if let observer, let observed = task.observed {
+        for picture in pictures {
+          let (low, high) = unsafe observed.range(context, rows: task.rows, picture: picture)
+          observer(observed.layer, low, high)
+        }
+      }
+    }
+  }
+}
+
+extension NetworkPlan.BorderFill {
+  @unsafe fileprivate func fill(_ context: StepContext, picture: Int) {
+    // Strides count elements of the size that is filled.
+    let ratio = elementSize / slot.element.size
+    unsafe imsim_spatial_fill_border(
+      context.pixel(slot, picture: picture), elementSize, value, slot.pixel / ratio, slot.row / ratio, Int32(height),
+      Int32(width), Int32(channels), Int32(slot.border.top), Int32(slot.border.left), Int32(slot.border.bottom),
+      Int32(slot.border.right))
+  }
+}
+
+extension NetworkPlan.Observed {
+  @unsafe fileprivate func range(_ context: StepContext, rows: Range<Int>, picture: Int) -> (Float, Float) {
+    precondition(output.element == .fp32, "ranges are taken of fp32 activations")
+    var (low, high) = (Float.infinity, -Float.infinity)
+    unsafe context.kernels.spatial.range_f32(
+      context.pixel(output, picture: picture, row: rows.lowerBound).assumingMemoryBound(to: Float.self), output.pixel,
+      output.row, Int32(rows.count), Int32(width), Int32(channels), &low, &high)
+    return (low, high)
   }
 }

@@ -6,54 +6,6 @@ internal import ImageSimilarityCore
 /// Batch normalisation is folded into the weights, activations and residual additions into the convolution before them, and
 /// every activation tensor has its place in one arena that a worker allocates once.
 final class NetworkPlan: Sendable {
-  /// A convolution's weights, `[kernel * kernel * channels, filters]`, and where its operands are.
-  struct Convolution: Sendable {
-    var window: Window
-    var filters: Int
-    var input: Slot
-    var output: Slot
-    var residual: Slot?
-    var weights: Int
-    var bias: Int
-    var activation: imsim_activation
-    /// Output rows whose windows are laid out side by side before each product; 0 where the input is that matrix already.
-    var rowsPerProduct: Int
-  }
-
-  struct Depthwise: Sendable {
-    var window: Window
-    var input: Slot
-    var output: Slot
-    /// `[kernel * kernel, channels]`
-    var weights: Int
-    var bias: Int
-    var activation: imsim_activation
-  }
-
-  struct Linear: Sendable {
-    var features: Int
-    var channels: Int
-    var input: Slot
-    var output: Slot
-    /// `[features, channels]`
-    var weights: Int
-    var bias: Int
-  }
-
-  enum Step: Sendable {
-    case convolution(Convolution)
-    case depthwise(Depthwise)
-    case maxPool(Window, input: Slot, output: Slot)
-    case globalAveragePool(pixels: Int, channels: Int, input: Slot, output: Slot)
-    case linear(Linear)
-  }
-
-  /// Where a tensor lies in the arena: the first float, and the distance between neighbouring pixels.
-  struct Slot: Sendable {
-    var offset: Int
-    var pixelStride: Int
-  }
-
   struct Window: Sendable {
     var inHeight: Int
     var inWidth: Int
@@ -65,36 +17,71 @@ final class NetworkPlan: Sendable {
     var outHeight: Int
     var outWidth: Int
 
-    func kernelWindow(_ input: Slot, _ output: Slot) -> imsim_window {
-      imsim_window(
-        in_height: Int32(inHeight), in_width: Int32(inWidth), channels: Int32(channels), in_stride: input.pixelStride,
-        kernel: Int32(kernel), stride: Int32(stride), pad_top: Int32(padTop), pad_left: Int32(padLeft),
-        out_height: Int32(outHeight), out_width: Int32(outWidth), out_stride: output.pixelStride)
+    func kernelWindow(_ input: ArenaLayout.Slot, _ output: ArenaLayout.Slot) -> imsim_spatial_window {
+      imsim_spatial_window(
+        channels: Int32(channels), in_pixel: input.pixel, in_row: input.row, out_pixel: output.pixel,
+        out_row: output.row, in_height: Int32(inHeight), in_width: Int32(inWidth), out_height: Int32(outHeight),
+        out_width: Int32(outWidth), kernel: Int32(kernel), stride: Int32(stride), pad_top: Int32(padTop),
+        pad_left: Int32(padLeft))
     }
   }
 
+  /// A tensor's border, which is filled before each picture: other tensors may have lain there meanwhile.
+  struct BorderFill: Sendable {
+    var slot: ArenaLayout.Slot
+    var height: Int
+    var width: Int
+    /// Elements of a pixel, which all hold one value; or, of a picture's own bytes, one element of four.
+    var channels: Int
+    var elementSize: Int
+    var value: UInt32
+  }
+
+  struct Task: Sendable {
+    var step: Step
+    var rows: Range<Int>
+    /// The layer whose output's range a calibration takes.
+    var observed: Observed?
+  }
+
+  struct Observed: Sendable {
+    var layer: String
+    var output: ArenaLayout.Slot
+    var width: Int
+    var channels: Int
+  }
+
+  struct Block: Sendable {
+    var borders: [BorderFill]
+    var tasks: [Task]
+    var isPerPicture: Bool
+  }
+
+  struct Segment: Sendable {
+    var group: Int
+    var blocks: [Block]
+  }
+
   let inputSize: PixelSize
-  let preprocessing: Preprocessing
-  let steps: [Step]
-  let input: Slot
-  let output: Slot
+  let segments: [Segment]
+  let output: ArenaLayout.Slot
   /// Length of the embedding.
   let dimension: Int
-  /// Floats of a worker's arena: activations, then the windows of a convolution.
-  let arenaCount: Int
-  let columnsOffset: Int
+  /// Bytes of a worker's arena: activations, then what steps need beside them.
+  let arenaBytes: Int
   let constants: Constants
 
   /// `@unchecked Sendable`: nobody writes to the memory once the plan is made.
   struct Constants: @unchecked Sendable {
-    let memory: AlignedFloats
+    let memory: AlignedBytes
   }
 
   /// Prepares the network between the picture and `layer`.
   ///
   /// Throws ``SimilarityError/Code/weightsMismatch`` where the tensors are not exactly those of the network.
   init(
-    _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, preprocessing: Preprocessing
+    _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, preprocessing: Preprocessing,
+    precision: Precision, calibration: Calibration?
   ) throws(SimilarityError) {
     var network = NetworkBuilder(inputSize: backbone.inputSize)
     let outputs = backbone.build(&network)
@@ -105,19 +92,16 @@ final class NetworkPlan: Sendable {
     let nodes = Self.nodes(of: network, leadingTo: target)
     try parameters.check(nodes: nodes, allNodes: network.nodes, backbone: backbone.name, layer: layer)
 
-    let arena = ArenaLayout(input: network.input, nodes: nodes, output: target)
-    var compiler = PlanCompiler(arena: arena, parameters: parameters)
-    for node in nodes { try compiler.append(node) }
-
+    var compiler = try PlanCompiler(
+      input: network.input, nodes: nodes, output: target, parameters: parameters, preprocessing: preprocessing,
+      element: Element(precision), calibration: calibration)
+    self.segments = try compiler.compile()
     self.inputSize = backbone.inputSize
-    self.preprocessing = preprocessing
-    self.steps = compiler.steps
-    self.input = arena.slot(network.input)
-    self.output = arena.slot(target)
+    self.output = compiler.arena.slot(target)
+    precondition(output.element == .fp32, "\(backbone.name): the embedding is pooled or linear")
     self.dimension = target.channels
-    self.columnsOffset = arena.count
-    self.arenaCount = arena.count + compiler.columnCount
-    self.constants = Constants(memory: compiler.packedConstants())
+    self.arenaBytes = compiler.arena.count + compiler.scratchBytes
+    self.constants = Constants(memory: compiler.constants)
   }
 
   /// The layers that `target` depends on, in the order in which they run.

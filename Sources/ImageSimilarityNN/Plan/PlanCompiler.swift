@@ -1,127 +1,316 @@
 internal import CSimilarityKernels
 internal import ImageSimilarityCore
 
-/// Lowers layers to steps, and gathers their weights in the order in which the steps read them.
+/// Lowers layers to steps: chooses how each is computed, when it runs and where its tensors lie, and packs its weights.
 struct PlanCompiler {
-  let arena: ArenaLayout
+  let input: NetworkBuilder.Value
+  private let nodes: [NetworkBuilder.Node]
   let parameters: NetworkParameters
-  private(set) var steps: [NetworkPlan.Step] = []
-  /// Floats that the windows of the widest product take.
-  private(set) var columnCount = 0
-  private var constants: [Float] = []
+  let preprocessing: Preprocessing
+  private let element: Element
+  let quantizations: [NetworkBuilder.Value: Quantization]
+  private let algorithms: [Algorithm]
+  private let schedule: Schedule
+  private let roots: Roots
+  let arena: ArenaLayout
+  /// What steps need beside the activations, for as long as they run; it lies behind them.
+  private(set) var scratchBytes = 0
+  private(set) var constants = AlignedBytes(count: 0)
+  private var constantBytes = 0
 
-  /// Windows laid out for one product stay within this, so that they are still in the L2 cache when they are read. Where the
-  /// weights are larger than that they are the greater traffic, and the windows may take as much.
-  private static let columnBytes = 512 << 10
-
-  init(arena: ArenaLayout, parameters: NetworkParameters) {
-    self.arena = arena
-    self.parameters = parameters
+  /// How a convolution is computed.
+  private enum Algorithm {
+    case direct
+    case winograd
   }
 
-  mutating func append(_ node: NetworkBuilder.Node) throws(SimilarityError) {
-    let input = arena.slot(node.inputs[0])
-    let output = arena.slot(node.output)
+  init(
+    input: NetworkBuilder.Value, nodes: [NetworkBuilder.Node], output: NetworkBuilder.Value,
+    parameters: NetworkParameters, preprocessing: Preprocessing, element: Element, calibration: Calibration?
+  ) throws(SimilarityError) {
+    self.input = input
+    self.nodes = nodes
+    self.parameters = parameters
+    self.preprocessing = preprocessing
+    self.element = element
+    if element == .u8 {
+      guard let calibration else { preconditionFailure("int8 has a calibration") }
+      quantizations = try Quantization.assign(nodes: nodes, calibration: calibration)
+    } else {
+      quantizations = [:]
+    }
+
+    // Vectors are fp32, as are layers that read them.
+    var vectors: Set<NetworkBuilder.Value> = []
+    for node in nodes {
+      switch node.layer {
+      case .globalAveragePool: vectors.insert(node.output)
+      case .linear, .convolution, .maxPool, .concatenate:
+        if vectors.contains(node.inputs[0]) { vectors.insert(node.output) }
+      }
+    }
+    let elements = { (value: NetworkBuilder.Value) in vectors.contains(value) ? Element.fp32 : element }
+
+    roots = Roots(nodes: nodes, elements: elements)
+    algorithms = nodes.map { Self.algorithm(for: $0, element: elements($0.output)) }
+    schedule = Schedule(
+      input: input, nodes: nodes,
+      costs: zip(nodes, algorithms).map { Self.cost(of: $0, $1, elements: elements) })
+    arena = ArenaLayout(input: input, nodes: nodes, output: output, schedule: schedule, elements: elements)
+    for node in nodes {
+      if case .concatenate = node.layer {
+        for part in node.inputs.dropLast() where part.channels % elements(part).unit != 0 {
+          throw SimilarityError(
+            .invalidArgument,
+            "this network concatenates \(part.channels) channels, which this precision needs in multiples of "
+              + "\(elements(part).unit); use fp32")
+        }
+      }
+    }
+  }
+
+  // MARK: Choices
+
+  private static func algorithm(for node: NetworkBuilder.Node, element: Element) -> Algorithm {
+    guard case .convolution(let layer) = node.layer, layer.grouping == .dense else { return .direct }
+    let window = layer.window
+    let isEligible =
+      window.kernel == 3 && window.stride == 1 && window.padTop == 1 && window.padLeft == 1
+      && node.output.height == node.inputs[0].height && node.output.width == node.inputs[0].width
+      && node.output.channels % Int(IMSIM_WINOGRAD_PANEL) == 0
+    return isEligible && element == .fp32 ? .winograd : .direct
+  }
+
+  private static func cost(
+    of node: NetworkBuilder.Node, _ algorithm: Algorithm, elements: (NetworkBuilder.Value) -> Element
+  ) -> Schedule.Cost {
+    func bytes(_ value: NetworkBuilder.Value) -> Int {
+      value.height * value.width * value.channels * elements(value).size
+    }
+    var weights = 0
+    var isWinograd = false
     switch node.layer {
     case .convolution(let layer):
-      try appendConvolution(layer, node, input, output)
-    case .maxPool(let window):
-      steps.append(.maxPool(planWindow(window, node), input: input, output: output))
-    case .concatenate:
-      break  // The parts were computed in place.
-    case .globalAveragePool:
-      steps.append(
-        .globalAveragePool(
-          pixels: node.inputs[0].height * node.inputs[0].width, channels: node.output.channels, input: input,
-          output: output))
-    case .linear(let name):
-      let weights = store(try parameters.tensor("\(name).weight"))
-      let bias = store(try parameters.tensor("\(name).bias"))
-      steps.append(
-        .linear(
-          NetworkPlan.Linear(
-            features: node.output.channels, channels: node.inputs[0].channels, input: input, output: output,
-            weights: weights, bias: bias)))
+      let inputs = layer.grouping == .dense ? node.inputs[0].channels : 1
+      isWinograd = algorithm == .winograd
+      let taps = isWinograd ? WinogradStep.positions : layer.window.kernel * layer.window.kernel
+      weights = taps * inputs * node.output.channels * (isWinograd ? 4 : elements(node.output).size)
+    case .linear:
+      weights = node.inputs[0].channels * node.output.channels * 4
+    case .maxPool, .concatenate, .globalAveragePool:
+      break
+    }
+    let isCopied = if case .concatenate = node.layer { false } else { true }
+    return Schedule.Cost(
+      weights: weights, activations: isCopied ? bytes(node.inputs[0]) + bytes(node.output) : 0,
+      rowStep: isWinograd ? WinogradStep.tileOutputs : 1)
+  }
+
+  // MARK: Steps
+
+  /// Lays out all constants, then allocates them once and fills them layer by layer.
+  mutating func compile() throws(SimilarityError) -> [NetworkPlan.Segment] {
+    var steps: [Step?] = []
+    for index in nodes.indices { steps.append(step(of: index)) }
+    constants = AlignedBytes(count: constantBytes)
+    for (node, step) in zip(nodes, steps) {
+      guard let step else { continue }
+      try pack(node, step)
+    }
+    return schedule.segments.map { segment in
+      NetworkPlan.Segment(group: segment.group, blocks: segment.blocks.map { block($0, steps) })
     }
   }
 
-  private mutating func appendConvolution(
-    _ layer: NetworkBuilder.ConvolutionLayer, _ node: NetworkBuilder.Node, _ input: NetworkPlan.Slot,
-    _ output: NetworkPlan.Slot
-  ) throws(SimilarityError) {
-    let filters = node.output.channels
-    let window = planWindow(layer.window, node)
-    let (factors, bias) = try parameters.affine(of: layer, filters: filters)
-    let taps = window.kernel * window.kernel
-    let isDepthwise = layer.grouping == .depthwise
-    let weights = Self.packed(
-      try parameters.tensor("\(layer.name).weight"), filters: filters, channels: isDepthwise ? 1 : window.channels,
-      taps: taps, factors: factors)
-    let activation =
-      switch layer.activation {
-      case .none: IMSIM_ACTIVATION_NONE
-      case .relu: IMSIM_ACTIVATION_RELU
-      case .relu6: IMSIM_ACTIVATION_RELU6
-      }
+  private func block(_ block: Schedule.Block, _ steps: [Step?]) -> NetworkPlan.Block {
+    // A border is filled before the first layer that writes to its tensor.
+    let first = block.nodes.lowerBound
+    var written = Set(nodes[..<first].map { roots.root(of: $0.output).value })
+    var borders: [NetworkPlan.BorderFill] = []
+    for value in (first == 0 ? [input] : []) + nodes[block.nodes].map(\.output) {
+      let root = roots.root(of: value).value
+      guard written.insert(root).inserted, !arena.slot(root).border.isEmpty else { continue }
+      borders.append(borderFill(root))
+    }
+    let tasks: [NetworkPlan.Task] = block.tasks.compactMap { task in
+      guard task.node >= 0 else { return NetworkPlan.Task(step: inputStep(), rows: task.rows, observed: nil) }
+      guard let step = steps[task.node] else { return nil }
+      return NetworkPlan.Task(step: step, rows: task.rows, observed: observed(nodes[task.node]))
+    }
+    return NetworkPlan.Block(borders: borders, tasks: tasks, isPerPicture: block.isPerPicture)
+  }
 
-    if isDepthwise {
+  private func borderFill(_ root: NetworkBuilder.Value) -> NetworkPlan.BorderFill {
+    let slot = arena.slot(root)
+    var fill = NetworkPlan.BorderFill(
+      slot: slot, height: root.height, width: root.width, channels: roots.storedChannels(of: root),
+      elementSize: slot.element.size, value: 0)
+    if root == input, element == .u8 {
+      // A picture's own bytes: each channel has a zero point of its own.
+      let zeros = pixelZeros.map { UInt32(max(0, min(255, $0.rounded(.toNearestOrEven)))) }
+      fill.value = zeros[0] | zeros[1] << 8 | zeros[2] << 16
+      fill.channels = 1
+      fill.elementSize = 4
+    } else if let quantization = quantizations[root] {
+      fill.value = UInt32(quantization.zero)
+    }
+    return fill
+  }
+
+  private func observed(_ node: NetworkBuilder.Node) -> NetworkPlan.Observed? {
+    guard case .convolution(let layer) = node.layer, arena.slot(node.output).element == .fp32 else { return nil }
+    return NetworkPlan.Observed(
+      layer: layer.name, output: arena.slot(node.output), width: node.output.width, channels: node.output.channels)
+  }
+
+  private func inputStep() -> Step {
+    let (scale, shift) = preprocessing.scaleAndShift
+    return .input(
+      InputStep(
+        width: input.width, output: arena.slot(input), isReversed: preprocessing.isBGR, scale: scale, shift: shift))
+  }
+
+  private mutating func step(of index: Int) -> Step? {
+    let node = nodes[index]
+    let (input, output) = (arena.slot(node.inputs[0]), arena.slot(node.output))
+    switch node.layer {
+    case .convolution(let layer) where layer.grouping == .depthwise:
       precondition(layer.residual == nil, "\(layer.name): nothing is added to a depthwise convolution")
-      let weightsOffset = store(weights)
-      steps.append(
-        .depthwise(
-          NetworkPlan.Depthwise(
-            window: window, input: input, output: output, weights: weightsOffset, bias: store(bias),
-            activation: activation)))
-      return
+      return .depthwise(depthwise(layer, node))
+    case .convolution(let layer):
+      return algorithms[index] == .winograd ? .winograd(winograd(layer, node)) : .convolution(convolution(layer, node))
+    case .linear:
+      return .convolution(linear(node))
+    case .maxPool(let window):
+      return .maxPool(MaxPoolStep(window: planWindow(window, node), input: input, output: output))
+    case .globalAveragePool:
+      return .average(
+        AverageStep(
+          height: node.inputs[0].height, width: node.inputs[0].width, channels: node.output.channels, input: input,
+          output: output, quantization: quantizations[node.inputs[0]]))
+    case .concatenate:
+      return nil  // The parts are computed in place.
     }
-
-    let depth = taps * window.channels
-    let isMatrix = window.kernel == 1 && window.stride == 1 && window.padTop == 0 && window.padLeft == 0
-    var rowsPerProduct = 0
-    if !isMatrix {
-      let rowFloats = window.outWidth * depth
-      let limit = max(Self.columnBytes / MemoryLayout<Float>.stride, weights.count)
-      rowsPerProduct = max(1, min(window.outHeight, limit / rowFloats))
-      columnCount = max(columnCount, rowsPerProduct * rowFloats)
-    }
-    let weightsOffset = store(weights)
-    steps.append(
-      .convolution(
-        NetworkPlan.Convolution(
-          window: window, filters: filters, input: input, output: output, residual: layer.residual.map(arena.slot),
-          weights: weightsOffset, bias: store(bias), activation: activation, rowsPerProduct: rowsPerProduct)))
   }
 
   private func planWindow(_ window: NetworkBuilder.Window, _ node: NetworkBuilder.Node) -> NetworkPlan.Window {
     NetworkPlan.Window(
-      inHeight: node.inputs[0].height, inWidth: node.inputs[0].width, channels: node.inputs[0].channels,
-      kernel: window.kernel, stride: window.stride, padTop: window.padTop, padLeft: window.padLeft,
-      outHeight: node.output.height, outWidth: node.output.width)
+      inHeight: node.inputs[0].height, inWidth: node.inputs[0].width,
+      channels: arena.slot(node.output).element.storedChannels(node.inputs[0].channels), kernel: window.kernel,
+      stride: window.stride, padTop: window.padTop, padLeft: window.padLeft, outHeight: node.output.height,
+      outWidth: node.output.width)
   }
 
-  /// `[filters, channels, taps]`, each filter times its factor, as `[taps, channels, filters]`.
-  private static func packed(
-    _ weights: [Float], filters: Int, channels: Int, taps: Int, factors: [Double]
-  ) -> [Float] {
-    precondition(weights.count == filters * channels * taps && factors.count == filters, "the shape was checked")
-    return unsafe [Float](unsafeUninitializedCapacity: weights.count) { buffer, count in
-      guard let base = buffer.baseAddress else { return }
-      unsafe imsim_pack_filters(weights, filters, channels, taps, factors, base)
-      count = weights.count
+  private mutating func convolution(
+    _ layer: NetworkBuilder.ConvolutionLayer, _ node: NetworkBuilder.Node
+  ) -> ConvolutionStep {
+    let (input, output) = (arena.slot(node.inputs[0]), arena.slot(node.output))
+    let element = input.element
+    let channels = roots.storedChannels(of: node.inputs[0])
+    let kernel = layer.window.kernel
+    // The taps of a kernel row are neighbours in memory, unless pixels lie apart.
+    let isDense = input.pixel == channels
+    let filters = element.storedChannels(node.output.channels)
+    return ConvolutionStep(
+      filters: filters, columns: node.output.width, isVector: node.output.height == 1 && node.output.width == 1,
+      stride: layer.window.stride, padTop: layer.window.padTop, padLeft: layer.window.padLeft, input: input,
+      output: output, residual: layer.residual.map(arena.slot),
+      taps: reserve((isDense ? kernel : kernel * kernel) * MemoryLayout<Int>.stride),
+      tapCount: isDense ? kernel : kernel * kernel, run: (isDense ? kernel : 1) * channels / element.unit,
+      weights: reserve(packedBytes(element, taps: kernel * kernel, channels: channels, filters: filters)),
+      bias: reserveVector(filters), scale: reserveVector(filters), clamp: clamp(layer.activation, node.output),
+      residualScale: residualScale(layer, node.output))
+  }
+
+  private mutating func linear(_ node: NetworkBuilder.Node) -> ConvolutionStep {
+    let (channels, filters) = (node.inputs[0].channels, node.output.channels)
+    return ConvolutionStep(
+      filters: filters, columns: 1, isVector: true, stride: 1, padTop: 0, padLeft: 0, input: arena.slot(node.inputs[0]),
+      output: arena.slot(node.output), residual: nil, taps: reserve(MemoryLayout<Int>.stride), tapCount: 1,
+      run: channels, weights: reserve(packedBytes(.fp32, taps: 1, channels: channels, filters: filters)),
+      bias: reserveVector(filters), scale: reserveVector(filters), clamp: clamp(.none, node.output), residualScale: 1)
+  }
+
+  private mutating func depthwise(
+    _ layer: NetworkBuilder.ConvolutionLayer, _ node: NetworkBuilder.Node
+  ) -> DepthwiseStep {
+    let window = planWindow(layer.window, node)
+    let (kernel, channels) = (Int32(window.kernel), Int32(window.channels))
+    let bytes =
+      switch arena.slot(node.inputs[0]).element {
+      case .fp32: imsim_spatial_depthwise_size_f32(kernel, channels) * MemoryLayout<Float>.stride
+      case .bf16: imsim_spatial_depthwise_size_bf16(kernel, channels) * MemoryLayout<Float>.stride
+      case .u8: imsim_spatial_depthwise_size_u8(kernel, channels)
+      }
+    return DepthwiseStep(
+      window: window, input: arena.slot(node.inputs[0]), output: arena.slot(node.output), weights: reserve(bytes),
+      bias: reserveVector(window.channels), scale: reserveVector(window.channels),
+      clamp: clamp(layer.activation, node.output))
+  }
+
+  private mutating func winograd(
+    _ layer: NetworkBuilder.ConvolutionLayer, _ node: NetworkBuilder.Node
+  ) -> WinogradStep {
+    let (channels, filters) = (node.inputs[0].channels, node.output.channels)
+    let positionBytes = packedBytes(.fp32, taps: 1, channels: channels, filters: filters)
+    var step = WinogradStep(
+      height: node.output.height, width: node.output.width, channels: channels, filters: filters,
+      input: arena.slot(node.inputs[0]), output: arena.slot(node.output), residual: layer.residual.map(arena.slot),
+      weights: reserve(WinogradStep.positions * positionBytes), positionBytes: positionBytes,
+      bias: reserveVector(filters), zeros: reserveVector(filters), taps: reserve(MemoryLayout<Int>.stride),
+      clamp: clamp(layer.activation, node.output), tilesPerBlock: 0, transformed: arena.count, products: 0)
+    step.tilesPerBlock = tilesPerBlock(channels: channels, filters: filters)
+    step.products = step.transformed + WinogradStep.positions * step.channelStride * MemoryLayout<Float>.stride
+    scratchBytes = max(scratchBytes, step.scratchBytes)
+    return step
+  }
+
+  /// As many tiles as an L2 cache holds before and after the products, or as are worth reading the weights for.
+  private func tilesPerBlock(channels: Int, filters: Int) -> Int {
+    let tileBytes = WinogradStep.positions * (channels + filters) * MemoryLayout<Float>.stride
+    let fitting = (512 << 10) / tileBytes
+    return max(fitting, channels * filters >= 128 * 128 ? 56 : 14) / 14 * 14
+  }
+
+  private func packedBytes(_ element: Element, taps: Int, channels: Int, filters: Int) -> Int {
+    imsim_convolution_packed_size(element.kernel, lanes, taps, channels, filters)
+  }
+
+  var lanes: Int32 { unsafe Kernels.current.convolution.lanes }
+
+  /// The limits of an activation function, in what the output's elements count.
+  private func clamp(_ activation: NetworkBuilder.Activation, _ output: NetworkBuilder.Value) -> Clamp {
+    let (low, high): (Float, Float) =
+      switch activation {
+      case .none: (-.infinity, .infinity)
+      case .relu: (0, .infinity)
+      case .relu6: (0, 6)
+      }
+    guard let quantization = quantizations[output] else { return Clamp(low: low, high: high) }
+    func quantized(_ x: Float) -> Float {
+      max(0, min(255, (x / quantization.scale).rounded(.toNearestOrEven) + Float(quantization.zero)))
     }
+    return Clamp(low: quantized(low), high: quantized(high))
   }
 
-  /// Returns the offset at which `values` lie, on a cache line.
-  private mutating func store(_ values: [Float]) -> Int {
-    constants.append(contentsOf: repeatElement(0, count: -constants.count & 15))
-    let offset = constants.count
-    constants.append(contentsOf: values)
+  private func residualScale(_ layer: NetworkBuilder.ConvolutionLayer, _ output: NetworkBuilder.Value) -> Float {
+    guard let residual = layer.residual, let from = quantizations[residual], let to = quantizations[output] else {
+      return 1
+    }
+    return from.scale / to.scale
+  }
+
+  // MARK: Constants
+
+  /// The offset of `bytes` bytes, on a cache line.
+  private mutating func reserve(_ bytes: Int) -> Int {
+    let offset = constantBytes
+    constantBytes += (bytes + 63) / 64 * 64
     return offset
   }
 
-  func packedConstants() -> AlignedFloats {
-    let memory = AlignedFloats(count: constants.count)
-    unsafe memory.start.update(from: constants, count: constants.count)
-    return memory
+  /// The offset of a float for each channel, and for the rest of the last vector.
+  private mutating func reserveVector(_ channels: Int) -> Int {
+    reserve((channels + Int(lanes) - 1) / Int(lanes) * Int(lanes) * MemoryLayout<Float>.stride)
   }
 }

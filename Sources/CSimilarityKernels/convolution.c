@@ -1,0 +1,194 @@
+#include "convolution.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+// Input that a block of lines reads; the rest of a 1 MiB L2 cache is the panel's and the output's.
+enum { IMSIM_BLOCK_BYTES = 256 << 10 };
+
+#define FOR_EACH_TILE_4(T) T(1) T(2) T(3) T(4)
+#define FOR_EACH_TILE_6(T) FOR_EACH_TILE_4(T) T(5) T(6)
+#define FOR_EACH_TILE_14(T) FOR_EACH_TILE_6(T) T(7) T(8) T(9) T(10) T(11) T(12) T(13) T(14)
+
+// MARK: 128-bit vectors, which every x86-64 and ARM64 has
+
+#define LANES 4
+#define TILE_COLUMNS 4
+#define FOR_EACH_TILE FOR_EACH_TILE_4
+#define MINIMUM(a, b) __builtin_elementwise_min(a, b)
+#define MAXIMUM(a, b) __builtin_elementwise_max(a, b)
+#define VARIANT(name) name##_fp32_portable
+#include "convolution_fp32.inc"
+#undef VARIANT
+#define VARIANT(name) name##_bf16_portable
+#include "convolution_bf16.inc"
+#undef VARIANT
+#define VARIANT(name) name##_u8_portable
+#include "convolution_u8.inc"
+#undef VARIANT
+#undef LANES
+#undef TILE_COLUMNS
+#undef FOR_EACH_TILE
+#undef MINIMUM
+#undef MAXIMUM
+
+#if defined(__x86_64__)
+// MARK: AVX2
+
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#define LANES 8
+#define TILE_COLUMNS 6
+#define FOR_EACH_TILE FOR_EACH_TILE_6
+#define MINIMUM(a, b) _mm256_min_ps(a, b)
+#define MAXIMUM(a, b) _mm256_max_ps(a, b)
+#define VARIANT(name) name##_fp32_avx2
+#include "convolution_fp32.inc"
+#undef VARIANT
+#define VARIANT(name) name##_bf16_avx2
+#include "convolution_bf16.inc"
+#undef VARIANT
+#define VARIANT(name) name##_u8_avx2
+#include "convolution_u8.inc"
+#undef VARIANT
+#undef LANES
+#undef TILE_COLUMNS
+#undef FOR_EACH_TILE
+#undef MINIMUM
+#undef MAXIMUM
+#pragma clang attribute pop
+
+// MARK: AVX-512
+
+#define LANES 16
+#define TILE_COLUMNS 14
+#define FOR_EACH_TILE FOR_EACH_TILE_14
+#define MINIMUM(a, b) _mm512_min_ps(a, b)
+#define MAXIMUM(a, b) _mm512_max_ps(a, b)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
+#define VARIANT(name) name##_fp32_avx512
+#include "convolution_fp32.inc"
+#undef VARIANT
+#define VARIANT(name) name##_bf16_avx512
+#include "convolution_bf16.inc"
+#undef VARIANT
+#define VARIANT(name) name##_u8_avx512
+#include "convolution_u8.inc"
+#undef VARIANT
+#pragma clang attribute pop
+
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))), apply_to = function)
+#define U8_DOT(sum, x, w) ((SUM)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
+#define VARIANT(name) name##_u8_avx512vnni
+#include "convolution_u8.inc"
+#undef VARIANT
+#undef U8_DOT
+#pragma clang attribute pop
+
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))), apply_to = function)
+#define BF16_DOT(sum, x, w) _mm512_dpbf16_ps(sum, (__m512bh)(x), (__m512bh)(w))
+#define VARIANT(name) name##_bf16_avx512bf16
+#include "convolution_bf16.inc"
+#undef VARIANT
+#undef BF16_DOT
+#pragma clang attribute pop
+#undef LANES
+#undef TILE_COLUMNS
+#undef FOR_EACH_TILE
+#undef MINIMUM
+#undef MAXIMUM
+#endif
+
+// MARK: Choice
+
+static const imsim_convolution_kernels convolution_levels[IMSIM_LEVEL_COUNT] = {
+    {"portable", 4, 0, 0, {convolve_fp32_portable, convolve_bf16_portable, convolve_u8_portable}},
+#if defined(__x86_64__)
+    {"avx2", 8, 0, 0, {convolve_fp32_avx2, convolve_bf16_avx2, convolve_u8_avx2}},
+    {"avx512", 16, 0, 0, {convolve_fp32_avx512, convolve_bf16_avx512, convolve_u8_avx512}},
+    {"avx512vnni", 16, 0, 1, {convolve_fp32_avx512, convolve_bf16_avx512, convolve_u8_avx512vnni}},
+    {"avx512bf16", 16, 1, 1, {convolve_fp32_avx512, convolve_bf16_avx512bf16, convolve_u8_avx512vnni}},
+#endif
+};
+
+static int is_supported(int level) {
+#if defined(__x86_64__)
+  const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+                     && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const int vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+  const int bf16 = vnni && __builtin_cpu_supports("avx512bf16");
+  return level == 0 || (level == 1 && avx2) || (level == 2 && avx512) || (level == 3 && vnni) || (level == 4 && bf16);
+#else
+  return level == 0;
+#endif
+}
+
+const imsim_convolution_kernels *imsim_convolution_kernels_for(int level) {
+  return level >= 0 && level < IMSIM_LEVEL_COUNT && is_supported(level) ? &convolution_levels[level] : NULL;
+}
+
+const imsim_convolution_kernels *imsim_convolution_kernels_current(void) {
+  // Every thread computes the same answer, so a race stores it twice and harms nothing.
+  static _Atomic(const imsim_convolution_kernels *) chosen;
+  if (chosen != NULL) return chosen;
+  const char *limit = getenv("IMSIM_ISA");
+  const imsim_convolution_kernels *best = &convolution_levels[0];
+  for (int level = 0; level < IMSIM_LEVEL_COUNT; level++) {
+    if (!is_supported(level)) continue;
+    best = &convolution_levels[level];
+    if (limit != NULL && strcmp(limit, best->name) == 0) break;
+  }
+  return chosen = best;
+}
+
+// MARK: Weights
+
+static const ptrdiff_t units[IMSIM_ELEMENT_COUNT] = {1, 2, 4};
+
+size_t imsim_convolution_packed_size(
+    imsim_element element, int lanes, ptrdiff_t taps, ptrdiff_t channels, ptrdiff_t filters) {
+  return (size_t)(taps * (channels / units[element]) * 4 * ((filters + lanes - 1) / lanes) * lanes);
+}
+
+static uint16_t to_bf16(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+void imsim_convolution_pack(
+    imsim_element element, int lanes, const float *weights, ptrdiff_t taps, ptrdiff_t channels, ptrdiff_t stored_channels,
+    ptrdiff_t filters, const float *quantum, void *packed) {
+  const ptrdiff_t unit = units[element], run = stored_channels / unit;
+  char *out = packed;
+  memset(out, 0, imsim_convolution_packed_size(element, lanes, taps, stored_channels, filters));
+  for (ptrdiff_t first = 0; first < filters;) {
+    const ptrdiff_t width = filters - first > lanes ? 2 * lanes : lanes;
+    const ptrdiff_t count = filters - first < width ? filters - first : width;
+    for (ptrdiff_t t = 0; t < taps; t++) {
+      for (ptrdiff_t c = 0; c < channels; c++) {
+        const float *from = weights + (t * channels + c) * filters + first;
+        // Element `c % unit` of a unit, unit after unit a filter.
+        const ptrdiff_t start = ((t * run + c / unit) * width) * unit + c % unit;
+        for (ptrdiff_t f = 0; f < count; f++) {
+          const ptrdiff_t at = start + f * unit;
+          switch (element) {
+            case IMSIM_ELEMENT_FP32: ((float *)out)[at] = from[f]; break;
+            case IMSIM_ELEMENT_BF16: ((uint16_t *)out)[at] = to_bf16(from[f]); break;
+            case IMSIM_ELEMENT_U8: ((int8_t *)out)[at] = (int8_t)lrintf(from[f] / quantum[first + f]); break;
+            case IMSIM_ELEMENT_COUNT: break;
+          }
+        }
+      }
+    }
+    first += width;
+    out += taps * run * 4 * width;
+  }
+}
