@@ -24,7 +24,8 @@ struct Imsim: AsyncParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Info.self, BackbonesCommand.self,
+      Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Info.self, Calibrate.self,
+      BackbonesCommand.self,
       Doctor.self, Demo.self,
     ])
 

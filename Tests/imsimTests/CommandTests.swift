@@ -112,6 +112,13 @@ import Testing
       (["index", "bad", "--model", "m", "--weights", "w.pth"], 1, "w.pth"),
       (["index", "bad"], 2, "--model"), (["query", "m", "x.jpg"], 1, "no model at"),
       (["query", "m", "x.jpg", "-k", "0"], 2, "at least 1"), (["query", "m", "x.jpg", "--radius", "-1"], 2, "radius"),
+      (["index", "bad", "--model", "m", "--precision", "fp16"], 2, "bf16"),
+      (
+        ["index", "bad", "--model", "m", "--precision", "int8", "--calibration", "w.pth"], 1, "w.pth is no calibration"
+      ),
+      (["index", "bad", "--model", "m", "--precision", "int8", "--backbone", "resnet-50"], 1, "--weights"),
+      (["calibrate", "bad", "-o", "m"], 1, "none of 1 pictures"), (["calibrate", "empty", "-o", "m"], 1, "no files"),
+      (["calibrate", "bad", "-o", "m", "--pictures", "0"], 2, "from 1 to 4096"),
       (["nonsense"], 2, "nonsense"), (["index", "bad", "--model", "m", "--resize", "stretch"], 2, "squash"),
     ] as [([String], Int32, String)] {
       let (process, _, error) = try start(arguments)
@@ -173,7 +180,8 @@ import Testing
   @Test func helpHasExamples() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     for command in [
-      "index", "query", "graph", "embed", "evaluate", "remove", "info", "backbones", "doctor", "demo",
+      "index", "query", "graph", "embed", "evaluate", "remove", "info", "calibrate", "backbones", "doctor",
+      "demo",
     ] {
       let help = try imsim(command, "--help")
       #expect(help.code == 0 && help.output.contains("imsim \(command)") && help.output.contains("Example"))
