@@ -14,3 +14,12 @@ const unsigned char *imsim_bundled_efficientnet_lite0(size_t *count) {
   *count = sizeof efficientnet_lite0;
   return efficientnet_lite0;
 }
+
+static const unsigned char efficientnet_lite0_calibration[] = {
+#embed "efficientnet-lite0.calibration.json"
+};
+
+const unsigned char *imsim_bundled_efficientnet_lite0_calibration(size_t *count) {
+  *count = sizeof efficientnet_lite0_calibration;
+  return efficientnet_lite0_calibration;
+}

@@ -65,11 +65,17 @@ public struct ExtractorSpecification: Sendable, Hashable, Codable {
   /// The weights file's absolute path, where the extractor was made from one: a hint for reopening a model, not part of its
   /// identity.
   public var weightsPath: String?
+  /// What else an extractor needs to be made again, where it was measured and not chosen: the ranges of an 8-bit network's
+  /// activations. A model keeps it. The fingerprint has its digest, so it is not part of the identity.
+  public var calibration: JSONValue?
 
-  public init(input: ImageGeometry, fingerprint: ExtractorFingerprint, weightsPath: String? = nil) {
+  public init(
+    input: ImageGeometry, fingerprint: ExtractorFingerprint, weightsPath: String? = nil, calibration: JSONValue? = nil
+  ) {
     self.input = input
     self.fingerprint = fingerprint
     self.weightsPath = weightsPath
+    self.calibration = calibration
   }
 
   /// Whether embeddings of both can be compared: same fingerprint, same input geometry.
@@ -92,10 +98,12 @@ public struct ExtractorFingerprint: Sendable, Hashable, Codable {
   public var dimension: Int
   /// Raised whenever the same weights and pixels begin to give other numbers.
   public var revision: Int
+  /// The arithmetic: `fp32`, `bf16`, or `int8:` and the digest of the calibration.
+  public var precision: String
 
   public init(
     architecture: String, weights: String = "", preprocessing: String = "", layer: String = "", dimension: Int,
-    revision: Int = 1
+    revision: Int = 1, precision: String = unstatedPrecision
   ) {
     self.architecture = architecture
     self.weights = weights
@@ -103,6 +111,22 @@ public struct ExtractorFingerprint: Sendable, Hashable, Codable {
     self.layer = layer
     self.dimension = dimension
     self.revision = revision
+    self.precision = precision
+  }
+
+  /// The precision of fingerprints that do not state one: of all that were written before there was a choice.
+  public static let unstatedPrecision = "fp32"
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      architecture: try container.decode(String.self, forKey: .architecture),
+      weights: try container.decode(String.self, forKey: .weights),
+      preprocessing: try container.decode(String.self, forKey: .preprocessing),
+      layer: try container.decode(String.self, forKey: .layer),
+      dimension: try container.decode(Int.self, forKey: .dimension),
+      revision: try container.decode(Int.self, forKey: .revision),
+      precision: try container.decodeIfPresent(String.self, forKey: .precision) ?? Self.unstatedPrecision)
   }
 }
 
@@ -113,6 +137,7 @@ extension ExtractorFingerprint: CustomStringConvertible {
     if !preprocessing.isEmpty { parts.append(preprocessing) }
     if !weights.isEmpty { parts.append("weights \(weights.prefix(12))") }
     parts.append("\(dimension)-d")
+    parts.append(precision)
     parts.append("revision \(revision)")
     return parts.joined(separator: ", ")
   }

@@ -1,4 +1,3 @@
-internal import CBundledWeights
 internal import CSimilarityKernels
 public import ImageSimilarityCore
 public import ImageSimilarityFiles
@@ -35,34 +34,28 @@ public struct NetworkExtractor: FeatureExtractor {
   ///   - layer: The layer that the embedding is read from.
   ///   - preprocessing: What the weights expect of pixels; the backbone's usual one where nil.
   ///   - resize: How pictures get to the network's input size.
+  ///   - precision: The arithmetic.
+  ///   - calibration: The ranges of the activations; ``Precision/int8`` needs them, and nothing else takes them.
   /// - Throws: ``SimilarityError/Code/weightsMismatch``, which names the tensors that are missing, left over, misshaped or
-  ///   not finite.
+  ///   not finite; ``SimilarityError/Code/invalidArgument`` where the calibration is missing, or another network's.
   public init(
     _ backbone: any Backbone, weights: WeightsFile, layer: EmbeddingLayer = .pooled,
-    preprocessing: Preprocessing? = nil, resize: ResizeMode = defaultResize
+    preprocessing: Preprocessing? = nil, resize: ResizeMode = defaultResize, precision: Precision = .fp32,
+    calibration: Calibration? = nil
   ) throws(SimilarityError) {
     BLASSettings.applyDefaultIfNeeded()
     let preprocessing = preprocessing ?? backbone.preprocessing
+    let digest = weights.digest
+    try Self.check(precision, calibration, architecture: backbone.name, weights: digest)
     plan = try NetworkPlan(
       backbone, layer: layer, parameters: NetworkParameters(file: weights), preprocessing: preprocessing)
     specification = ExtractorSpecification(
       input: ImageGeometry(size: backbone.inputSize, resize: resize),
       fingerprint: ExtractorFingerprint(
-        architecture: backbone.name, weights: weights.digest, preprocessing: preprocessing.rawValue,
-        layer: layer.rawValue, dimension: plan.dimension, revision: Self.numericsRevision),
-      weightsPath: weights.file.isMapped ? weights.file.url.standardizedFileURL.path : nil)
-  }
-
-  /// EfficientNet-Lite0 with the weights that come with this package: 1280-d pooled embeddings, no class scores.
-  public static func bundled(resize: ResizeMode = defaultResize) throws(SimilarityError) -> NetworkExtractor {
-    try NetworkExtractor(named: bundledBackbone, weights: nil, resize: resize)
-  }
-
-  package static func bundledWeights() throws(SimilarityError) -> WeightsFile {
-    var count = 0
-    let bytes = unsafe imsim_bundled_efficientnet_lite0(&count)
-    return try unsafe WeightsFile(
-      bytes: UnsafeRawBufferPointer(start: bytes, count: count), name: "bundled efficientnet-lite0")
+        architecture: backbone.name, weights: digest, preprocessing: preprocessing.rawValue, layer: layer.rawValue,
+        dimension: plan.dimension, revision: Self.numericsRevision, precision: precision.fingerprint(calibration)),
+      weightsPath: weights.file.isMapped ? weights.file.url.standardizedFileURL.path : nil,
+      calibration: calibration?.json)
   }
 
   public func makeWorkspace() -> NetworkWorkspace { NetworkWorkspace(plan: plan) }

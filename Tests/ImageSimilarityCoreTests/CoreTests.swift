@@ -41,6 +41,18 @@ import Testing
     #expect(try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value)) == value)
   }
 
+  @Test func fingerprintWithoutPrecisionIsSinglePrecision() throws {
+    let old = #"""
+      {"architecture": "a", "weights": "", "preprocessing": "", "layer": "", "dimension": 3, "revision": 1}
+      """#
+    var fingerprint = try JSONDecoder().decode(ExtractorFingerprint.self, from: Data(old.utf8))
+    #expect(fingerprint == ExtractorFingerprint(architecture: "a", dimension: 3))
+    #expect(fingerprint.precision == "fp32")
+    fingerprint.precision = "bf16"
+    #expect(try JSONDecoder().decode(ExtractorFingerprint.self, from: JSONEncoder().encode(fingerprint)) == fingerprint)
+    #expect("\(fingerprint)" == "a, 3-d, bf16, revision 1")
+  }
+
   /// An extractor that depends on the position in the batch breaks its promise, and the suite says so.
   @Test func conformanceSuiteFindsABrokenExtractor() async {
     struct Broken: FeatureExtractor {

@@ -123,6 +123,83 @@ enum Photos {
     #expect(exists?.code == .modelExists)
   }
 
+  /// Stands for a network that computes in 8 bits.
+  private struct Stub: FeatureExtractor {
+    var specification: ExtractorSpecification
+
+    func extract(
+      _ images: borrowing ImageBatch, using workspace: inout Void, into embeddings: inout MutableSpan<Float>
+    ) throws(SimilarityError) {
+      for i in embeddings.indices { embeddings[i] = 1 }
+    }
+  }
+
+  @Test func precisionsAreNotMixedAndTheCalibrationStaysWithTheModel() async throws {
+    let folder = try TemporaryFolder()
+    let exact = try NetworkExtractor.bundled()
+    let calibration = Calibration(
+      architecture: exact.specification.fingerprint.architecture, weights: exact.specification.fingerprint.weights,
+      pictures: 3, ranges: ["stem": ActivationRange(low: -0.1, high: 6)])
+    var stub = Stub(specification: exact.specification)
+    stub.specification.fingerprint.precision = "int8:\(calibration.digest)"
+    stub.specification.calibration = try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(calibration))
+    try Photos.copy(["moose"], to: folder.url("p"))
+    let url = folder.url("m.imsim")
+    _ = try await SimilarityModel.create(at: url, from: .folder(folder.url("p")), extractor: stub)
+
+    let opened = try await SimilarityModel.open(at: url)
+    #expect(opened.extractor == stub.specification)
+    #expect(try Calibration(storedIn: opened.extractor) == calibration)
+    let error = await #expect(throws: SimilarityError.self) {
+      try await SimilarityModel.open(at: url, extractor: exact)
+    }
+    #expect(error?.code == .fingerprintMismatch)
+    #expect(error?.message.contains("int8:\(calibration.digest)") == true && error?.message.contains("fp32") == true)
+  }
+
+  @Test(.enabled(if: NetworkExtractor.precisions.contains(.int8), "needs int8"))
+  func int8ModelOpensAgainByItself() async throws {
+    let folder = try TemporaryFolder()
+    try Photos.copy(names, to: folder.url("p"))
+    let url = folder.url("m.imsim")
+    let calibration = try await NetworkExtractor.bundled().calibration(on: .folder(folder.url("p")))
+    #expect(calibration.pictures == 5)
+    let extractor = try NetworkExtractor.bundled(precision: .int8, calibration: calibration)
+    _ = try await SimilarityModel.create(at: url, from: .folder(folder.url("p")), extractor: extractor)
+
+    let opened = try await SimilarityModel.open(at: url)
+    let hits = try await opened.query(.file(Photos.bundled.appending(path: "moose.jpg")), k: 1)
+    #expect(hits.map(\.id) == ["moose.jpg"] && hits[0].distance == 0)
+    try Photos.copy(["panda-red"], to: folder.url("p"))
+    #expect(try await opened.add(from: .folder(folder.url("p"))).indexed == 1)
+  }
+
+  @Test func calibrationPicturesAreSpreadEvenly() async throws {
+    func picks(_ count: Int, _ limit: Int) async throws -> [Int] {
+      let items = (0..<count).map { ImageItem(id: "\($0)", source: .data(Data())) }
+      return try await ImageCollection.items(items).spread(limit).compactMap { Int($0.id) }
+    }
+    #expect(try await picks(0, 4).isEmpty)
+    #expect(try await picks(3, 4) == [0, 1, 2])
+    #expect(try await picks(4, 4) == [0, 1, 2, 3])
+    #expect(try await picks(7, 4) == [0, 1, 3, 5])
+    #expect(try await picks(1000, 1).count == 1)
+    for count in [9, 100, 127, 128, 129, 1000] {
+      let found = try await picks(count, 8)
+      #expect(found.count == 8 && found == Array(Set(found)).sorted() && found[0] == 0)
+      // Neighbours are at most twice as far apart as they would be at best, and so is the last one from the end.
+      #expect(zip(found, found.dropFirst() + [count]).allSatisfy { $1 - $0 <= (count + 3) / 4 }, "\(count): \(found)")
+    }
+  }
+
+  @Test func calibrationNeedsAReadablePicture() async throws {
+    let items = [ImageItem(id: "a", source: .data(Data("no picture".utf8)))]
+    let error = await #expect(throws: SimilarityError.self) {
+      try await NetworkExtractor.bundled().calibration(on: .items(items))
+    }
+    #expect(error?.message.contains("none of 1 pictures") == true)
+  }
+
   @Test func whatTheFolderWalkRefusesIsListedOnce() async throws {
     let folder = try TemporaryFolder()
     try Photos.copy(["moose"], to: folder.url("p"))

@@ -32,6 +32,18 @@ import Testing
     #expect(!bundled.isCompatible(with: try NetworkExtractor.bundled(resize: .crop).specification))
   }
 
+  @Test(arguments: ["efficientnet-lite0", "resnet-50", "squeezenet-1.1", "squeezenet-1.0"])
+  func randomWeightsKeepActivationsInBounds(_ name: String) throws {
+    let backbone = try Backbones.named(name)
+    let weights = try backbone.randomWeights(seed: 1)
+    let extractor = try NetworkExtractor(backbone, weights: weights, layer: .scores)
+    let scores = try extractor.extract(ImageBatch([Fixtures.photo("rocket")]))[0]
+    let largest = try #require(scores.map(abs).max())
+    #expect(largest > 1e-3 && largest < 1e5, "\(largest)")
+    #expect(try backbone.randomWeights(seed: 1).digest == weights.digest)
+    #expect(try backbone.randomWeights(seed: 2).digest != weights.digest)
+  }
+
   @Test func outputDimensions() {
     #expect(ResNet50().outputDimensions == [.pooled: 2048, .scores: 1000])
     #expect(SqueezeNet().outputDimensions == [.pooled: 512, .scores: 1000])

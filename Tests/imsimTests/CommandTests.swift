@@ -97,6 +97,25 @@ import Testing
     #expect(rows.count == 18 && (rows[0]["path"] as? String)?.hasSuffix("arena-arles.jpg") == true)
   }
 
+  @Test(arguments: [
+    ["--threads", "3"], ["--backbone", "squeezenet-1.1", "--random-weights", "1", "--layer", "scores"],
+  ])
+  func bench(_ options: [String]) throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let (process, output, error) = try start(["bench", "--batch", "2", "--seconds", "0.2", "--json"] + options)
+    process.waitUntilExit()
+    #expect(try process.terminationStatus == 0 && Data(contentsOf: error).isEmpty)
+    let report = try objects(String(contentsOf: output, encoding: .utf8))
+    #expect(report.count == 1)
+    #expect(
+      Set(report[0].keys) == [
+        "backbone", "precision", "layer", "batch", "threads", "images_per_second", "spread", "preparation_seconds",
+        "peak_memory_bytes", "kernels", "cpu",
+      ])
+    #expect(try #require(report[0]["images_per_second"] as? Double) > 0)
+    #expect(report[0]["precision"] as? String == "fp32" && report[0]["batch"] as? Int == 2)
+  }
+
   @Test func badInputIsExplained() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     try FileManager.default.createDirectory(at: folder.appending(path: "empty"), withIntermediateDirectories: true)
@@ -112,6 +131,16 @@ import Testing
       (["index", "bad", "--model", "m", "--weights", "w.pth"], 1, "w.pth"),
       (["index", "bad"], 2, "--model"), (["query", "m", "x.jpg"], 1, "no model at"),
       (["query", "m", "x.jpg", "-k", "0"], 2, "at least 1"), (["query", "m", "x.jpg", "--radius", "-1"], 2, "radius"),
+      (["index", "bad", "--model", "m", "--precision", "fp16"], 2, "bf16"),
+      (
+        ["index", "bad", "--model", "m", "--precision", "int8", "--calibration", "w.pth"], 1, "w.pth is no calibration"
+      ),
+      (["index", "bad", "--model", "m", "--precision", "int8", "--backbone", "resnet-50"], 1, "--weights"),
+      (["calibrate", "bad", "-o", "m"], 1, "none of 1 pictures"), (["calibrate", "empty", "-o", "m"], 1, "no files"),
+      (["calibrate", "bad", "-o", "m", "--pictures", "0"], 2, "from 1 to 4096"),
+      (["bench", "--backbone", "resnet-50"], 1, "--random-weights"),
+      (["bench", "--weights", "w.pth", "--random-weights", "1"], 2, "exclude each other"),
+      (["bench", "--batch", "0"], 2, "from 1 to 4096"), (["bench", "--seconds", "-1"], 2, "seconds"),
       (["nonsense"], 2, "nonsense"), (["index", "bad", "--model", "m", "--resize", "stretch"], 2, "squash"),
     ] as [([String], Int32, String)] {
       let (process, _, error) = try start(arguments)
@@ -173,7 +202,9 @@ import Testing
   @Test func helpHasExamples() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     for command in [
-      "index", "query", "graph", "embed", "evaluate", "remove", "info", "backbones", "doctor", "demo",
+      "index", "query", "graph", "embed", "evaluate", "remove", "info", "calibrate", "backbones", "bench",
+      "doctor",
+      "demo",
     ] {
       let help = try imsim(command, "--help")
       #expect(help.code == 0 && help.output.contains("imsim \(command)") && help.output.contains("Example"))

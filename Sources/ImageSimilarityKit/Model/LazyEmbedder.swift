@@ -46,7 +46,8 @@ extension NetworkExtractor {
     guard
       let backbone = Backbones.all.first(where: { $0.name == fingerprint.architecture }),
       let layer = EmbeddingLayer(rawValue: fingerprint.layer),
-      let preprocessing = Preprocessing(rawValue: fingerprint.preprocessing)
+      let preprocessing = Preprocessing(rawValue: fingerprint.preprocessing),
+      let precision = Precision(fingerprint: fingerprint.precision)
     else {
       throw SimilarityError(
         .fingerprintMismatch,
@@ -67,7 +68,8 @@ extension NetworkExtractor {
       weights = try Self.bundledWeights()
     }
     self = try NetworkExtractor(
-      backbone, weights: weights, layer: layer, preprocessing: preprocessing, resize: specification.input.resize)
+      backbone, weights: weights, layer: layer, preprocessing: preprocessing, resize: specification.input.resize,
+      precision: precision, calibration: Calibration(storedIn: specification))
     try specification.requireCompatible(self.specification, model: model)
   }
 }

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import CDemoPhotos
 internal import ImageSimilarityKit
 
 #if canImport(FoundationEssentials)
@@ -69,11 +68,7 @@ struct Demo: AsyncParsableCommand {
       let url = folder.appending(path: name)
       if !FileManager.default.fileExists(atPath: url.path) { try data.write(to: url, options: .atomic) }
     }
-    for i in 0..<imsim_demo_photo_count() {
-      let name = unsafe String(cString: imsim_demo_photo_name(i))
-      var count = 0
-      let bytes = unsafe imsim_demo_photo_bytes(i, &count)
-      let photo = unsafe Data(bytes: bytes, count: count)
+    for (name, photo) in DemoPhotos.all {
       try write(photo, name)
       guard Self.edited.contains(name) else { continue }
       let image = try VipsImageDecoder().decode(.data(photo), maximumSide: 640)

@@ -18,7 +18,10 @@ struct Doctor: AsyncParsableCommand {
   func run() async throws {
     say("imsim          \(Version.current)")
     say("processors     \(ProcessSettings.processorCount)")
+    say("processor      \(Processor.current.model)")
     say("kernels        \(NetworkExtractor.instructionSet) (IMSIM_ISA lowers it)")
+    say("bf16           \(Self.support(Processor.current.hasBF16))")
+    say("int8           \(Self.support(Processor.current.hasInt8))")
     say("blas           \(BLASSettings.version), core \(BLASSettings.core)")
     say("libvips        \(try VipsSettings.version)")
 
@@ -41,5 +44,9 @@ struct Doctor: AsyncParsableCommand {
       throw SimilarityError(.notFinite, "the network gives no sensible embedding on this machine")
     }
     say("everything works")
+  }
+
+  private static func support(_ hasInstructions: Bool) -> String {
+    hasInstructions ? "the processor has instructions for it" : "the processor has no instructions for it"
   }
 }

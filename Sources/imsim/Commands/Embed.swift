@@ -33,16 +33,16 @@ struct Embed: AsyncParsableCommand {
 
   func run() async throws {
     let collection = try ImageCollection.arguments(paths)
-    let embedder = ImageEmbedder(
-      decoder: VipsImageDecoder(), extractor: try extractor.makeExtractor(layer: layer), threads: workers.threads)
     let line = ProgressLine()
-    let report = try await interruptible { [self] in
+    let (report, dimension) = try await interruptible { [self] in
+      let extractor = try await extractor.makeExtractor(layer: layer, calibratingOn: collection)
+      let embedder = ImageEmbedder(decoder: VipsImageDecoder(), extractor: extractor, threads: workers.threads)
       defer { line.clear() }
-      return try await embedder.write(collection, to: URL(argument: output)) { line.show($0) }
+      let report = try await embedder.write(collection, to: URL(argument: output)) { line.show($0) }
+      return (report, extractor.dimension)
     }
     for image in report.skipped { warn("skipped \(image.id): \(image.reason)") }
-    say(
-      "\(output): \(report.indexed) x \(embedder.extractor.dimension), \(report.skipped.count.counted("file")) skipped")
+    say("\(output): \(report.indexed) x \(dimension), \(report.skipped.count.counted("file")) skipped")
     if report.indexed == 0 { throw ExitCode(1) }
   }
 }

@@ -17,7 +17,7 @@ struct Index: AsyncParsableCommand {
 
       Examples:
         imsim index photos --model photos.imsim
-        imsim index photos --model photos.imsim --backbone resnet-50 --weights resnet50.pth
+        imsim index photos --model photos.imsim --backbone resnet-50 --weights resnet50.pth --precision int8
         imsim index photos --model photos.imsim --prune --json
       """)
 
@@ -75,7 +75,8 @@ struct Index: AsyncParsableCommand {
     guard SimilarityModel.exists(at: url) else {
       // What the arguments lack shows before anything is made.
       try collection.checkIsReadable()
-      return try await SimilarityModel.create(at: url, extractor: extractor.makeExtractor(), options: options)
+      return try await SimilarityModel.create(
+        at: url, extractor: extractor.makeExtractor(calibratingOn: collection), options: options)
     }
     let chosen = extractor.isEmpty ? nil : try extractor.makeExtractor(reopening: url)
     return try await SimilarityModel.open(at: url, extractor: chosen, options: options)

@@ -39,6 +39,7 @@ struct Info: AsyncParsableCommand {
       metric         \(summary.metric.rawValue)
       backbone       \(extractor.fingerprint.architecture), layer \(extractor.fingerprint.layer)
       weights        \(extractor.weightsPath ?? "bundled"), sha-256 \(extractor.fingerprint.weights)
+      precision      \(extractor.fingerprint.precision)
       preprocessing  \(extractor.fingerprint.preprocessing)
       input          \(extractor.input.size), \(extractor.input.resize.rawValue)
       segments       \(summary.segments), \(summary.bytes) bytes

@@ -10,6 +10,7 @@ public import ImageSimilarityKit
 extension ResizeMode: ExpressibleByArgument {}
 extension Preprocessing: ExpressibleByArgument {}
 extension EmbeddingLayer: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 
 /// The options that choose an extractor.
 struct ExtractorOptions: ParsableArguments {
@@ -30,26 +31,83 @@ struct ExtractorOptions: ParsableArguments {
   @Option(help: "How pictures get to the network's input size. Default: \(NetworkExtractor.defaultResize.rawValue).")
   var resize: ResizeMode?
 
-  var isEmpty: Bool { backbone == nil && weights == nil && preprocessing == nil && resize == nil }
+  @Option(
+    help: """
+      The arithmetic. bf16 and int8 are faster where the processor has instructions for them, and a little less exact. \
+      Default: \(Precision.fp32.rawValue).
+      """)
+  var precision: Precision?
 
-  func makeExtractor(layer: EmbeddingLayer = .pooled) throws -> NetworkExtractor {
-    try NetworkExtractor(
-      named: backbone ?? NetworkExtractor.bundledBackbone, weights: weights.map { URL(fileURLWithPath: $0) },
-      layer: layer,
-      preprocessing: preprocessing, resize: resize ?? NetworkExtractor.defaultResize)
+  @Option(
+    help: ArgumentHelp(
+      "For int8: the scales that 'imsim calibrate' wrote. Without it, the default backbone takes those that come with it, "
+        + "and others measure theirs on up to 128 of the pictures.", valueName: "scales.json"))
+  var calibration: String?
+
+  var isEmpty: Bool {
+    backbone == nil && weights == nil && preprocessing == nil && resize == nil && precision == nil && calibration == nil
+  }
+
+  /// Prepares the network; in int8 without a calibration, it is measured on `collection`.
+  func makeExtractor(
+    layer: EmbeddingLayer = .pooled, calibratingOn collection: ImageCollection
+  ) async throws -> NetworkExtractor {
+    try await ExtractorChoice(
+      backbone: backbone ?? NetworkExtractor.bundledBackbone, weights: weights, layer: layer,
+      preprocessing: preprocessing, resize: resize ?? NetworkExtractor.defaultResize, precision: precision ?? .fp32,
+      calibration: readCalibration()
+    ).makeExtractor(calibratingOn: collection)
   }
 
   /// The extractor of a model that exists, with what the options say changed.
   func makeExtractor(reopening model: URL) throws -> NetworkExtractor {
     let specification = try SimilarityModel.specification(ofModelAt: model)
-    let isSameBackbone = backbone == nil || backbone == specification.fingerprint.architecture
-    return try NetworkExtractor(
-      named: backbone ?? specification.fingerprint.architecture,
-      weights: (weights ?? (isSameBackbone ? specification.weightsPath : nil)).map { URL(fileURLWithPath: $0) },
-      layer: EmbeddingLayer(rawValue: specification.fingerprint.layer) ?? .pooled,
-      preprocessing: preprocessing
-        ?? (isSameBackbone ? Preprocessing(rawValue: specification.fingerprint.preprocessing) : nil),
-      resize: resize ?? specification.input.resize)
+    let fingerprint = specification.fingerprint
+    let isSameBackbone = backbone == nil || backbone == fingerprint.architecture
+    let precision = precision ?? Precision(fingerprint: fingerprint.precision) ?? .fp32
+    return try ExtractorChoice(
+      backbone: backbone ?? fingerprint.architecture,
+      weights: weights ?? (isSameBackbone ? specification.weightsPath : nil),
+      layer: EmbeddingLayer(rawValue: fingerprint.layer) ?? .pooled,
+      preprocessing: preprocessing ?? (isSameBackbone ? Preprocessing(rawValue: fingerprint.preprocessing) : nil),
+      resize: resize ?? specification.input.resize, precision: precision,
+      calibration: readCalibration() ?? (precision == .int8 ? Calibration(storedIn: specification) : nil)
+    ).makeExtractor()
+  }
+
+  private func readCalibration() throws -> Calibration? {
+    try calibration.map { try Calibration(contentsOf: URL(argument: $0)) }
+  }
+}
+
+/// What it takes to prepare a network.
+private struct ExtractorChoice {
+  var backbone: String
+  var weights: String?
+  var layer: EmbeddingLayer
+  var preprocessing: Preprocessing?
+  var resize: ResizeMode
+  var precision: Precision
+  var calibration: Calibration?
+
+  func makeExtractor() throws -> NetworkExtractor {
+    try NetworkExtractor(
+      named: backbone, weights: weights.map { URL(argument: $0) }, layer: layer, preprocessing: preprocessing,
+      resize: resize, precision: precision, calibration: calibration)
+  }
+
+  /// Measures the calibration first where one is needed and none comes with the network.
+  func makeExtractor(calibratingOn collection: ImageCollection) async throws -> NetworkExtractor {
+    guard precision == .int8, calibration == nil, weights != nil || backbone != NetworkExtractor.bundledBackbone else {
+      return try makeExtractor()
+    }
+    var exact = self
+    exact.precision = .fp32
+    var choice = self
+    let measured = try await exact.makeExtractor().calibration(on: collection)
+    choice.calibration = measured
+    warn("calibrated \(backbone) on \(measured.pictures.counted("picture")) (--calibration takes a file instead)")
+    return try choice.makeExtractor()
   }
 }
 

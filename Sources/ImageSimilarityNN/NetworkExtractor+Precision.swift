@@ -1,0 +1,27 @@
+internal import ImageSimilarityCore
+
+extension NetworkExtractor {
+  /// The precisions that the engine computes in.
+  package static let precisions: [Precision] = [.fp32]
+
+  /// Whether the engine computes in `precision`, and `calibration` is what it needs for that.
+  static func check(
+    _ precision: Precision, _ calibration: Calibration?, architecture: String, weights: String
+  ) throws(SimilarityError) {
+    guard precision == .int8 || calibration == nil else {
+      throw SimilarityError(.invalidArgument, "a calibration is for the precision int8, not for \(precision.rawValue)")
+    }
+    if precision == .int8 {
+      guard let calibration else {
+        throw SimilarityError(
+          .invalidArgument,
+          "int8 needs a calibration, the ranges of \(architecture)'s activations on pictures like yours: make one with "
+            + "'imsim calibrate FOLDER' and give it with --calibration, or call NetworkExtractor.calibration(on:)")
+      }
+      try calibration.requireNetwork(architecture: architecture, weights: weights)
+    }
+    guard precisions.contains(precision) else {
+      throw SimilarityError(.invalidArgument, "this version does not compute in \(precision.rawValue)")
+    }
+  }
+}
