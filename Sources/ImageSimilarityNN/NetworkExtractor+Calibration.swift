@@ -28,6 +28,23 @@ extension NetworkExtractor {
   package func observe(
     _ images: borrowing ImageBatch, ranges: inout [String: ActivationRange]
   ) throws(SimilarityError) {
-    throw SimilarityError(.invalidArgument, "this version does not measure activations")
+    var bounds: [String: (low: Float, high: Float)] = [:]
+    let count = images.count
+    var embeddings = [Float](repeating: 0, count: count * dimension)
+    images.withPixels { pixels in
+      var span = embeddings.mutableSpan
+      plan.run(pixels: pixels, count: count, workspace: makeWorkspace(), embeddings: &span) { layer, low, high in
+        let known = bounds[layer] ?? (low, high)
+        bounds[layer] = (min(known.low, low), max(known.high, high))
+      }
+    }
+    for (layer, (low, high)) in bounds {
+      guard low.isFinite, high.isFinite else {
+        throw SimilarityError(
+          .weightsMismatch, "the activations of '\(layer)' reach from \(low) to \(high); expected finite numbers")
+      }
+      let range = ActivationRange(low: low, high: high)
+      ranges[layer, default: range].formUnion(range)
+    }
   }
 }

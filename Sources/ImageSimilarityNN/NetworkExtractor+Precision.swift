@@ -1,10 +1,7 @@
 internal import ImageSimilarityCore
 
 extension NetworkExtractor {
-  /// The precisions that the engine computes in.
-  package static let precisions: [Precision] = [.fp32]
-
-  /// Whether the engine computes in `precision`, and `calibration` is what it needs for that.
+  /// Whether `calibration` is what `precision` needs.
   static func check(
     _ precision: Precision, _ calibration: Calibration?, architecture: String, weights: String
   ) throws(SimilarityError) {
@@ -19,9 +16,6 @@ extension NetworkExtractor {
             + "'imsim calibrate FOLDER' and give it with --calibration, or call NetworkExtractor.calibration(on:)")
       }
       try calibration.requireNetwork(architecture: architecture, weights: weights)
-    }
-    guard precisions.contains(precision) else {
-      throw SimilarityError(.invalidArgument, "this version does not compute in \(precision.rawValue)")
     }
   }
 }

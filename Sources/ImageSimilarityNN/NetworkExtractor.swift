@@ -18,7 +18,7 @@ public import ImageSimilarityFiles
 /// ```
 public struct NetworkExtractor: FeatureExtractor {
   public let specification: ExtractorSpecification
-  private let plan: NetworkPlan
+  let plan: NetworkPlan
 
   /// The mode that retrieves best: on Caltech-101 (20 images of each class) with the bundled network, precision at 1 and
   /// mean average precision are .886 and .705 with pad, .871 and .691 with squash, .868 and .683 with crop
@@ -26,7 +26,7 @@ public struct NetworkExtractor: FeatureExtractor {
   public static let defaultResize = ResizeMode.pad
 
   /// Raised whenever the same weights and pixels begin to give other numbers.
-  private static let numericsRevision = 1
+  private static let numericsRevision = 2
 
   /// Prepares `backbone` with `weights`.
   ///
@@ -48,7 +48,8 @@ public struct NetworkExtractor: FeatureExtractor {
     let digest = weights.digest
     try Self.check(precision, calibration, architecture: backbone.name, weights: digest)
     plan = try NetworkPlan(
-      backbone, layer: layer, parameters: NetworkParameters(file: weights), preprocessing: preprocessing)
+      backbone, layer: layer, parameters: NetworkParameters(file: weights), preprocessing: preprocessing,
+      precision: precision, calibration: calibration)
     specification = ExtractorSpecification(
       input: ImageGeometry(size: backbone.inputSize, resize: resize),
       fingerprint: ExtractorFingerprint(
@@ -65,16 +66,14 @@ public struct NetworkExtractor: FeatureExtractor {
   ) throws(SimilarityError) {
     precondition(
       embeddings.count == images.count * dimension, "\(images.count) images have \(images.count * dimension) elements")
-    for i in 0..<images.count {
-      images.withPixels(ofImage: i) { pixels in
-        var embedding = embeddings._mutatingExtracting(i * plan.dimension..<(i + 1) * plan.dimension)
-        plan.run(pixels: pixels, workspace: workspace, embedding: &embedding)
-      }
+    let count = images.count
+    images.withPixels { pixels in
+      plan.run(pixels: pixels, count: count, workspace: workspace, embeddings: &embeddings)
     }
   }
 
   /// The instruction set whose kernels run here: `portable`, `avx2` or `avx512`.
   public static var instructionSet: String {
-    unsafe String(cString: imsim_layer_kernels_current().pointee.name)
+    unsafe String(cString: imsim_convolution_kernels_current().pointee.name)
   }
 }

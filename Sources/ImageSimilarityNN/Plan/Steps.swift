@@ -14,7 +14,7 @@ internal import CSimilarityKernels
   var bases: [Int]
 
   func pixel(_ slot: ArenaLayout.Slot, picture: Int, row: Int = 0) -> UnsafeMutableRawPointer {
-    let start = slot.offset + (picture - bases[slot.segment]) * slot.picture
+    let start = unsafe slot.offset + (picture - bases[slot.segment]) * slot.picture
     return unsafe arena + (start + row * slot.row * slot.element.size)
   }
 
