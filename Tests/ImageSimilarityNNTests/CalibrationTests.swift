@@ -129,17 +129,6 @@ import Testing
     #expect(superfluous?.message.contains("not for fp32") == true)
   }
 
-  @Test(arguments: Precision.allCases.filter { !NetworkExtractor.precisions.contains($0) })
-  func precisionThatIsNotThereIsRefused(_ precision: Precision) throws {
-    let exact = try NetworkExtractor.bundled().specification.fingerprint
-    let own = Calibration(
-      architecture: exact.architecture, weights: exact.weights, pictures: 1, ranges: ranges)
-    let found = error { () throws(SimilarityError) in
-      try NetworkExtractor.bundled(precision: precision, calibration: precision == .int8 ? own : nil)
-    }
-    #expect(found?.message.contains("does not compute in \(precision.rawValue)") == true)
-  }
-
   @Test func precisionsOfFingerprints() throws {
     #expect(try NetworkExtractor.bundled().specification.fingerprint.precision == "fp32")
     #expect(Precision(fingerprint: "int8:0123") == .int8 && Precision(fingerprint: "bf16") == .bf16)

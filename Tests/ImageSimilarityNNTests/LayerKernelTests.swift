@@ -52,7 +52,7 @@ import Testing
 
   @Test func portableVariantIsAlwaysThere() {
     #expect(Self.variants.contains(0))
-    #expect(["portable", "avx2", "avx512"].contains(NetworkExtractor.instructionSet))
+    #expect(["portable", "avx2", "avx512", "avx512vnni", "avx512bf16"].contains(NetworkExtractor.instructionSet))
   }
 
   @Test(arguments: variants, shapes) func depthwise(_ variant: Int32, _ s: Shape) throws {
