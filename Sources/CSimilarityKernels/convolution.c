@@ -20,6 +20,8 @@ enum { IMSIM_BLOCK_BYTES = 256 << 10 };
 #define LANES 4
 #define TILE_COLUMNS 4
 #define FOR_EACH_TILE FOR_EACH_TILE_4
+#define MASK ptrdiff_t
+#define MASK_OF(n) ((n) < LANES ? (n) : LANES)
 #define MINIMUM(a, b) __builtin_elementwise_min(a, b)
 #define MAXIMUM(a, b) __builtin_elementwise_max(a, b)
 #define VARIANT(name) name##_fp32_portable
@@ -34,6 +36,8 @@ enum { IMSIM_BLOCK_BYTES = 256 << 10 };
 #undef LANES
 #undef TILE_COLUMNS
 #undef FOR_EACH_TILE
+#undef MASK
+#undef MASK_OF
 #undef MINIMUM
 #undef MAXIMUM
 
@@ -44,8 +48,10 @@ enum { IMSIM_BLOCK_BYTES = 256 << 10 };
 #define LANES 8
 #define TILE_COLUMNS 6
 #define FOR_EACH_TILE FOR_EACH_TILE_6
-#define MINIMUM(a, b) _mm256_min_ps(a, b)
-#define MAXIMUM(a, b) _mm256_max_ps(a, b)
+#define MASK ptrdiff_t
+#define MASK_OF(n) ((n) < LANES ? (n) : LANES)
+#define MINIMUM(a, b) ((VECTOR)_mm256_min_ps((__m256)(a), (__m256)(b)))
+#define MAXIMUM(a, b) ((VECTOR)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define VARIANT(name) name##_fp32_avx2
 #include "convolution_fp32.inc"
 #undef VARIANT
@@ -58,6 +64,8 @@ enum { IMSIM_BLOCK_BYTES = 256 << 10 };
 #undef LANES
 #undef TILE_COLUMNS
 #undef FOR_EACH_TILE
+#undef MASK
+#undef MASK_OF
 #undef MINIMUM
 #undef MAXIMUM
 #pragma clang attribute pop
@@ -67,8 +75,10 @@ enum { IMSIM_BLOCK_BYTES = 256 << 10 };
 #define LANES 16
 #define TILE_COLUMNS 14
 #define FOR_EACH_TILE FOR_EACH_TILE_14
-#define MINIMUM(a, b) _mm512_min_ps(a, b)
-#define MAXIMUM(a, b) _mm512_max_ps(a, b)
+#define MASK __mmask16
+#define MASK_OF(n) ((__mmask16)((n) < LANES ? (1 << (n)) - 1 : 0xffff))
+#define MINIMUM(a, b) ((VECTOR)_mm512_min_ps((__m512)(a), (__m512)(b)))
+#define MAXIMUM(a, b) ((VECTOR)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
 #define VARIANT(name) name##_fp32_avx512
 #include "convolution_fp32.inc"
@@ -92,15 +102,19 @@ enum { IMSIM_BLOCK_BYTES = 256 << 10 };
 
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))), apply_to = function)
-#define BF16_DOT(sum, x, w) _mm512_dpbf16_ps(sum, (__m512bh)(x), (__m512bh)(w))
+#define BF16_DOT(sum, x, w) ((SUM)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(w)))
+#define BF16_NARROW(v) _mm512_cvtneps_pbh((__m512)(v))
 #define VARIANT(name) name##_bf16_avx512bf16
 #include "convolution_bf16.inc"
 #undef VARIANT
 #undef BF16_DOT
+#undef BF16_NARROW
 #pragma clang attribute pop
 #undef LANES
 #undef TILE_COLUMNS
 #undef FOR_EACH_TILE
+#undef MASK
+#undef MASK_OF
 #undef MINIMUM
 #undef MAXIMUM
 #endif

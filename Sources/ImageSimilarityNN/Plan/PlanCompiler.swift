@@ -103,6 +103,7 @@ struct PlanCompiler {
     let isCopied = if case .concatenate = node.layer { false } else { true }
     return Schedule.Cost(
       weights: weights, activations: isCopied ? bytes(node.inputs[0]) + bytes(node.output) : 0,
+      output: bytes(node.output),
       rowStep: isWinograd ? WinogradStep.tileOutputs : 1)
   }
 

@@ -32,6 +32,8 @@ struct Schedule {
     var weights: Int
     /// What it reads and writes, for one picture.
     var activations: Int
+    /// What it writes, for one picture.
+    var output: Int
     /// Outputs are computed in multiples of this many rows.
     var rowStep: Int
   }
@@ -78,8 +80,9 @@ struct Schedule {
       var last = first
       if group == 1 {
         var weights = costs[first].weights
-        while last < range.upperBound, weights + costs[last + 1].weights <= bandWeights,
-          nodes[last + 1].output.height > 1
+        // Where a map is small it may as well be complete before the next layer begins.
+        while last < range.upperBound, costs[last].output > bandActivations,
+          weights + costs[last + 1].weights <= bandWeights, nodes[last + 1].output.height > 1
         {
           last += 1
           weights += costs[last].weights
