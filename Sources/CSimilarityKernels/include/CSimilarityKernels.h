@@ -3,4 +3,5 @@
 #include "layers.h"
 #include "search.h"
 #include "sha256.h"
+#include "spatial.h"
 #include "widen.h"
