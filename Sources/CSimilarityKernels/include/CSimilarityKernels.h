@@ -4,3 +4,4 @@
 #include "search.h"
 #include "sha256.h"
 #include "widen.h"
+#include "winograd.h"
