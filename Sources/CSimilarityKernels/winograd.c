@@ -23,6 +23,10 @@
 #define B3 (B * B * B)
 #define A2_PLUS_B2 ((float)(4.0 / 9 + 9.0 / 4))
 
+// Hides where a pointer comes from: else the compiler keeps one pointer for every pixel and position of a tile, most of them in
+// memory, instead of a few strides in registers.
+#define HIDE(pointer) __asm__("" : "+r"(pointer))
+
 INLINE float float_of_bf16(uint16_t bits) {
   const uint32_t wide = (uint32_t)bits << 16;
   float value;
