@@ -13,14 +13,19 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-// The interpolation points of F(4x4, 3x3) are 0, +-A, +-B and infinity. Between A = 5/8 and B = 3/2 the rounding error is less
-// than half of that with the usual 1 and 2, near its minimum over all symmetric points, and every constant below is exact.
-#define A 0.625f
+// The interpolation points of F(4x4, 3x3) are 0, +-A, +-B and infinity. With A = 2/3 and B = 3/2 the rounding error is less than
+// half of that with the usual 1 and 2, near its minimum over all symmetric points, and A * B = 1 saves operations.
+#define A ((float)(2.0 / 3))
+#define A2 ((float)(4.0 / 9))
+#define A3 ((float)(8.0 / 27))
 #define B 1.5f
-#define A2 (A * A)
 #define B2 (B * B)
-#define A3 (A * A * A)
 #define B3 (B * B * B)
+#define A2_PLUS_B2 ((float)(4.0 / 9 + 9.0 / 4))
+
+// Hides where a pointer comes from: else the compiler keeps one pointer for every pixel and position of a tile, most of them in
+// memory, instead of a few strides in registers.
+#define HIDE(pointer) __asm__("" : "+r"(pointer))
 
 INLINE float float_of_bf16(uint16_t bits) {
   const uint32_t wide = (uint32_t)bits << 16;
@@ -37,7 +42,8 @@ INLINE uint16_t bf16_of_float(float value) {
 }
 
 // What the transforms need of an instruction set: a vector of LANES floats, a mask of its first `count` lanes, and access
-// to fp32 or bf16 elements. `whole` says that the mask is full; lanes that are not loaded are zero.
+// to fp32 or bf16 elements. `whole` says that the mask is full; lanes that are not loaded are zero. `settle` makes the compiler
+// compute a value where it stands in the source instead of near its use, where its operands would have to be kept instead.
 
 #define VARIANT(name) name##_portable
 #define VARIANT_NAME "portable"
@@ -49,6 +55,8 @@ typedef int mask_portable;
 INLINE mask_portable mask_of_portable(ptrdiff_t count) { return (int)count; }
 
 INLINE float splat_portable(float x) { return x; }
+
+INLINE void settle_portable(float *x) { (void)x; }
 
 INLINE float load_portable(const void *from, int bf16, int whole, mask_portable mask) {
   (void)whole, (void)mask;
@@ -85,6 +93,8 @@ INLINE mask_avx2 mask_of_avx2(ptrdiff_t count) {
 }
 
 INLINE __m256 splat_avx2(float x) { return _mm256_set1_ps(x); }
+
+INLINE void settle_avx2(__m256 *x) { __asm__("" : "+x"(*x)); }
 
 INLINE __m256 load_avx2(const void *from, int bf16, int whole, mask_avx2 mask) {
   if (!bf16) return whole ? _mm256_loadu_ps(from) : _mm256_maskload_ps(from, mask);
@@ -142,6 +152,8 @@ INLINE mask_avx512 mask_of_avx512(ptrdiff_t count) { return (__mmask16)((1u << c
 
 INLINE __m512 splat_avx512(float x) { return _mm512_set1_ps(x); }
 
+INLINE void settle_avx512(__m512 *x) { __asm__("" : "+v"(*x)); }
+
 INLINE __m512 load_avx512(const void *from, int bf16, int whole, mask_avx512 mask) {
   if (!bf16) return whole ? _mm512_loadu_ps(from) : _mm512_maskz_loadu_ps(mask, from);
   const __m256i halves = whole ? _mm256_loadu_si256(from) : _mm256_maskz_loadu_epi16(mask, from);
@@ -185,6 +197,7 @@ typedef __m512 vector_avx512bf16;
 typedef __mmask16 mask_avx512bf16;
 #define mask_of_avx512bf16 mask_of_avx512
 #define splat_avx512bf16 splat_avx512
+#define settle_avx512bf16 settle_avx512
 #define load_avx512bf16 load_avx512
 #define clamp_avx512bf16 clamp_avx512
 
@@ -204,15 +217,15 @@ INLINE void store_avx512bf16(void *to, __m512 x, int bf16, int whole, mask_avx51
 // The transform of a kernel's row or column of three to outputs + 2, in double, for a panel of filters.
 INLINE void transform_weights(
     int outputs, const double *restrict g, ptrdiff_t stride, double *restrict u, ptrdiff_t to_stride) {
-  const double a = A, b = B, a2 = a * a, b2 = b * b;
-  // The inverse of each point's product of differences from the other finite points.
-  const double at_0 = 1 / (a2 * b2), at_a = 1 / (2 * a2 * (a2 - b2)), at_b = 1 / (2 * b2 * (b2 - a2));
+  const double a = 2.0 / 3, b = 3.0 / 2, a2 = a * a, b2 = b * b;
+  // The inverse of each point's product of differences from the other finite points; (A * B)^2 = 1 at 0.
+  const double at_a = 1 / (2 * a2 * (a2 - b2)), at_b = 1 / (2 * b2 * (b2 - a2));
   for (ptrdiff_t f = 0; f < IMSIM_WINOGRAD_PANEL; f++) {
     const double g0 = g[f], g1 = g[stride + f], g2 = g[2 * stride + f];
     if (outputs == 4) {
       const double even_a = (g0 + g2 * a2) * at_a, odd_a = g1 * (a * at_a);
       const double even_b = (g0 + g2 * b2) * at_b, odd_b = g1 * (b * at_b);
-      u[f] = g0 * at_0;
+      u[f] = g0;
       u[to_stride + f] = even_a + odd_a;
       u[2 * to_stride + f] = even_a - odd_a;
       u[3 * to_stride + f] = even_b + odd_b;
