@@ -46,8 +46,10 @@ let package = Package(
 
     // C.
     .target(name: "CSimilarityKernels"),
-    .target(name: "CVipsShim", dependencies: ["CVips"], linkerSettings: [.linkedLibrary("vips")]),
-    .target(name: "CBundledWeights", exclude: ["efficientnet-lite0.safetensors", "efficientnet-lite0.calibration.json"]),
+    .target(
+      name: "CVipsShim", dependencies: ["CVips"], linkerSettings: [.linkedLibrary("vips"), .linkedLibrary("jpeg")]),
+    .target(
+      name: "CBundledWeights", exclude: ["efficientnet-lite0.safetensors", "efficientnet-lite0.calibration.json"]),
     .target(name: "CDemoPhotos", exclude: ["photos"]),
     // vips.h needs only GObject's headers; vips.pc would add the flags of every format library, some of which SwiftPM warns of.
     .systemLibrary(

@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "read_time.h"
 
-int cvips_file_open(const char *path, int64_t *size, char *message, size_t capacity) {
+static int open_regular(const char *path, int64_t *size, char *message, size_t capacity) {
   // Without O_NONBLOCK, opening a FIFO waits for a writer.
   int descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   if (descriptor < 0) {
@@ -26,6 +27,13 @@ int cvips_file_open(const char *path, int64_t *size, char *message, size_t capac
   }
   close(descriptor);
   return -1;
+}
+
+int cvips_file_open(const char *path, int64_t *size, char *message, size_t capacity) {
+  int64_t start = read_time_begin();
+  int descriptor = open_regular(path, size, message, capacity);
+  read_time_end(start);
+  return descriptor;
 }
 
 void cvips_file_close(int descriptor) { close(descriptor); }

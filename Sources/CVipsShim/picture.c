@@ -4,6 +4,8 @@
 #include <vips/vips.h>
 
 #include "error.h"
+#include "jpeg.h"
+#include "read_time.h"
 #include "resample.h"
 #include "srgb.h"
 
@@ -13,6 +15,8 @@ struct cvips_picture {
   int64_t length, position;
   int64_t deadline;
   bool expired, unreadable;
+  jpeg_decoder *jpeg;  // NULL where libvips has to do it
+  int shrink;          // of the header that was read last
   VipsSource *source;
   VipsImage *image;
   char format[16];
@@ -26,18 +30,20 @@ static bool has_expired(cvips_picture *p) {
   return p->expired;
 }
 
-static gint64 read_source(VipsSourceCustom *source, void *buffer, gint64 wanted, cvips_picture *p) {
-  (void)source;
+static int64_t read_bytes(void *picture, uint8_t *buffer, int64_t wanted) {
+  cvips_picture *p = picture;
   if (has_expired(p)) return -1;
-  gint64 rest = p->length - p->position;
+  int64_t rest = p->length - p->position;
   if (wanted > rest) wanted = rest;
   if (wanted <= 0) return 0;
   if (p->descriptor < 0) {
     memcpy(buffer, p->bytes + p->position, (size_t)wanted);
   } else {
+    int64_t start = read_time_begin();
     do {
       wanted = pread(p->descriptor, buffer, (size_t)wanted, p->position);
     } while (wanted < 0 && errno == EINTR);
+    read_time_end(start);
     if (wanted < 0) {
       p->unreadable = true;
       return -1;
@@ -45,6 +51,11 @@ static gint64 read_source(VipsSourceCustom *source, void *buffer, gint64 wanted,
   }
   p->position += wanted;
   return wanted;
+}
+
+static gint64 read_source(VipsSourceCustom *source, void *buffer, gint64 wanted, cvips_picture *p) {
+  (void)source;
+  return read_bytes(p, buffer, wanted);
 }
 
 static gint64 seek_source(VipsSourceCustom *source, gint64 offset, int whence, cvips_picture *p) {
@@ -63,15 +74,8 @@ static cvips_status fail(cvips_picture *p, cvips_status status, char *message, s
 
 // Opening
 
-cvips_status cvips_picture_open(
-    int descriptor, const void *bytes, int64_t length, int64_t deadline, cvips_picture **picture, char *message,
-    size_t capacity) {
-  cvips_picture *p = g_new0(cvips_picture, 1);
-  p->descriptor = descriptor;
-  p->bytes = bytes;
-  p->length = length;
-  p->deadline = deadline;
-  *picture = p;
+static cvips_status open_source(cvips_picture *p, char *message, size_t capacity) {
+  p->position = 0;
   VipsSourceCustom *source = vips_source_custom_new();
   if (!source) return fail(p, CVIPS_MEMORY, message, capacity);
   g_signal_connect(source, "read", G_CALLBACK(read_source), p);
@@ -85,7 +89,23 @@ cvips_status cvips_picture_open(
   if (!end || end - nickname >= (ptrdiff_t)sizeof p->format) {
     return cvips_fail(CVIPS_UNSUPPORTED, operation, message, capacity);
   }
+  memset(p->format, 0, sizeof p->format);
   memcpy(p->format, nickname, (size_t)(end - nickname));
+  return CVIPS_OK;
+}
+
+cvips_status cvips_picture_open(
+    int descriptor, const void *bytes, int64_t length, int64_t deadline, cvips_picture **picture, char *message,
+    size_t capacity) {
+  cvips_picture *p = g_new0(cvips_picture, 1);
+  p->descriptor = descriptor;
+  p->bytes = bytes;
+  p->length = length;
+  p->deadline = deadline;
+  *picture = p;
+  p->jpeg = jpeg_open(read_bytes, p);
+  if (!p->jpeg) return open_source(p, message, capacity);
+  strcpy(p->format, "jpeg");
   return CVIPS_OK;
 }
 
@@ -93,6 +113,7 @@ void cvips_picture_close(cvips_picture *p) {
   if (!p) return;
   g_clear_object(&p->image);
   g_clear_object(&p->source);
+  jpeg_close(p->jpeg);
   g_free(p);
 }
 
@@ -122,6 +143,12 @@ static int load(cvips_picture *p, int shrink, VipsImage **image) {
 
 cvips_status cvips_picture_header(
     cvips_picture *p, int shrink, cvips_header *header, char *message, size_t capacity) {
+  p->shrink = shrink;
+  if (p->jpeg) {
+    *header = (cvips_header){.bands = 3, .bytes_per_sample = 1, .frames = 1, .orientation = jpeg_orientation(p->jpeg)};
+    jpeg_set_shrink(p->jpeg, shrink, &header->width, &header->height);
+    return CVIPS_OK;
+  }
   g_clear_object(&p->image);
   if (load(p, shrink, &p->image)) return fail(p, CVIPS_CORRUPT, message, capacity);
   VipsImage *image = p->image;
@@ -178,9 +205,46 @@ static cvips_status resample(
   return status;
 }
 
+typedef struct {
+  cvips_picture *picture;
+  resampler *resampler;
+  int rows;
+} jpeg_target;
+
+static void push_jpeg_row(void *target, const uint8_t *row) { resampler_push(((jpeg_target *)target)->resampler, row); }
+
+static bool jpeg_stop(void *target) {
+  jpeg_target *t = target;
+  return resampler_is_done(t->resampler) || (t->rows++ % 16 == 0 && has_expired(t->picture));
+}
+
+static cvips_status decode_jpeg(
+    cvips_picture *p, cvips_axis x, cvips_axis y, uint8_t *rgb, char *message, size_t capacity) {
+  jpeg_target target = {.picture = p, .resampler = resampler_new(x, y, 3, rgb)};
+  if (!target.resampler) return cvips_fail(CVIPS_MEMORY, "out of memory", message, capacity);
+  bool is_complete = jpeg_read_rows(p->jpeg, push_jpeg_row, jpeg_stop, &target);
+  resampler_free(target.resampler);
+  if (p->expired || p->unreadable) return fail(p, CVIPS_CORRUPT, message, capacity);
+  return is_complete ? CVIPS_OK : CVIPS_CORRUPT;
+}
+
 cvips_status cvips_picture_decode(
     cvips_picture *p, cvips_axis x, cvips_axis y, const uint8_t *background, uint8_t *rgb, char *message,
     size_t capacity) {
+  if (p->jpeg) {
+    cvips_status status = decode_jpeg(p, x, y, rgb, message, capacity);
+    if (status != CVIPS_CORRUPT) return status;
+    // What is wrong, and whether it matters, libvips decides.
+    g_clear_pointer(&p->jpeg, jpeg_close);
+    status = open_source(p, message, capacity);
+    if (status != CVIPS_OK) return status;
+    cvips_header header;
+    status = cvips_picture_header(p, p->shrink, &header, message, capacity);
+    if (status != CVIPS_OK) return status;
+    if (header.width != x.size || header.height != y.size) {
+      return cvips_fail(CVIPS_CORRUPT, "its header is ambiguous", message, capacity);
+    }
+  }
   VipsImage *image = p->image;
   if (srgb_is_rgb(image)) return resample(p, image, x, y, rgb, message, capacity);
 

@@ -80,6 +80,23 @@ struct ResamplingPlan: Equatable {
     return orientation.swapsAxes ? (y, x) : (x, y)
   }
 
+  /// Fills what the cut leaves free of the frame.
+  func fillMargins(_ color: RGBColor, in pixels: inout MutableSpan<UInt8>) {
+    func fill(_ range: Range<Int>) {
+      for pixel in range {
+        pixels[pixel * 3] = color.red
+        pixels[pixel * 3 + 1] = color.green
+        pixels[pixel * 3 + 2] = color.blue
+      }
+    }
+    fill(0..<frameOrigin.y * frame.width)
+    for y in frameOrigin.y..<frameOrigin.y + cut.height {
+      fill(y * frame.width..<y * frame.width + frameOrigin.x)
+      fill(y * frame.width + frameOrigin.x + cut.width..<(y + 1) * frame.width)
+    }
+    fill((frameOrigin.y + cut.height) * frame.width..<frame.area)
+  }
+
   /// Lays the cut, as it is stored, upright into the frame.
   func place(_ stored: Span<UInt8>, _ orientation: Orientation, in pixels: inout MutableSpan<UInt8>) {
     // A step along an upright axis is a step of so many bytes in the stored cut.
@@ -98,6 +115,10 @@ struct ResamplingPlan: Equatable {
     for y in 0..<cut.height {
       var from = start + y * stepY
       var to = ((frameOrigin.y + y) * frame.width + frameOrigin.x) * 3
+      if stepX == 3 {
+        pixels.copy(stored.extracting(from..<from + cut.width * 3), to: to)
+        continue
+      }
       for _ in 0..<cut.width {
         pixels[to] = stored[from]
         pixels[to + 1] = stored[from + 1]
@@ -128,5 +149,18 @@ struct Orientation: Hashable {
   /// The upright size of a stored size, and the other way round.
   func turned(_ size: PixelSize) -> PixelSize {
     swapsAxes ? PixelSize(width: size.height, height: size.width) : size
+  }
+}
+
+extension MutableSpan<UInt8> {
+  /// Copies all of `source` to the elements from `start` on.
+  fileprivate mutating func copy(_ source: Span<UInt8>, to start: Int) {
+    precondition(start >= 0 && start <= count - source.count, "the copy does not fit")
+    unsafe withUnsafeMutableBufferPointer { target in
+      unsafe source.withUnsafeBufferPointer { source in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        unsafe (to + start).update(from: from, count: source.count)
+      }
+    }
   }
 }

@@ -11,6 +11,9 @@ public import ImageSimilarityCore
 /// picture that has the target size already comes through untouched. JPEG and WebP files of more than three times the target
 /// size are first reduced while they are decoded, to no less than that.
 ///
+/// Ordinary JPEG files (baseline, three channels, no profile) go to libjpeg, on which libvips builds, by the short way; the
+/// pixels are the same.
+///
 /// What lies outside the part that ``ResizeMode/crop`` cuts out may be damaged unnoticed.
 ///
 /// A baseline JPEG or a non-interlaced PNG takes memory for a few rows; other files for the whole picture, see
@@ -27,10 +30,7 @@ public struct VipsImageDecoder: ImageDecoder {
   ) throws(SimilarityError) {
     precondition(pixels.count == geometry.byteCount, "the buffer has \(pixels.count) bytes, not \(geometry.byteCount)")
     let decoded = try decode(source, over: geometry.background) { ResamplingPlan($0, geometry) }
-    if decoded.plan.cut != decoded.plan.frame {
-      let color = [geometry.background.red, geometry.background.green, geometry.background.blue]
-      for i in pixels.indices { pixels[i] = color[i % 3] }
-    }
+    decoded.plan.fillMargins(geometry.background, in: &pixels)
     decoded.plan.place(decoded.stored.span, decoded.orientation, in: &pixels)
   }
 

@@ -42,6 +42,9 @@ void cvips_memory_release(int64_t bytes);
 int cvips_file_open(const char *path, int64_t *size, char *message, size_t capacity);
 void cvips_file_close(int descriptor);
 
+// Nanoseconds of processor time that the calling thread has spent on opening and reading picture files since it began.
+int64_t cvips_thread_read_time(void);
+
 // Pictures.
 
 typedef struct cvips_picture cvips_picture;

@@ -25,8 +25,11 @@ public struct IndexingReport: Sendable, Hashable, Codable {
   public var unchanged: Int
   /// Pictures that could not be read, with the reasons.
   public var skipped: [SkippedImage]
+  /// Wall-clock time, and processor time by stage.
+  public var profile: PipelineProfile
+
   /// Wall-clock time.
-  public var seconds: Double
+  public var seconds: Double { profile.seconds }
 }
 
 extension SimilarityModel {
@@ -52,29 +55,32 @@ extension SimilarityModel {
   func addInTurn(
     _ pass: ImageCollection.Pass, _ handler: IndexingProgress.Handler?
   ) async throws -> IndexingReport {
-    let start = ContinuousClock.now
+    var meter = PipelineMeter()
     try store.beginWriting()
     defer { store.close() }
     let changes = ChangeFilter(store: store, pass: pass)
     var progress = IndexingProgress(total: pass.count)
     var skipped: [SkippedImage] = []
     var rows = PendingRows()
-    var lastCommit = start
+    var lastCommit = ContinuousClock.now
 
     func commit() throws {
-      if let (embeddings, records) = rows.take() {
-        try append(embeddings, records)
+      try meter.writing {
+        if let (embeddings, records) = rows.take() {
+          try append(embeddings, records)
+        }
+        try store.updateRecords(changes.takeUpdates())
       }
-      try store.updateRecords(changes.takeUpdates())
       lastCommit = .now
     }
     func finish() throws {
       try commit()
-      try store.setSkipped(store.skipped.filter { !changes.hasSeen($0.id) } + skipped)
+      try meter.writing { try store.setSkipped(store.skipped.filter { !changes.hasSeen($0.id) } + skipped) }
     }
     let next: () async throws -> ImageCollection.Element? = { try await changes.next() }
     do {
       try await embedder.get().embed(next: next) { batch in
+        meter.add(batch)
         rows.append(batch, records: changes.takeRecords(batch.items))
         changes.forget(batch.skipped)
         skipped += batch.skipped
@@ -92,12 +98,11 @@ extension SimilarityModel {
       throw error
     }
     try finish()
-    try store.compactIfNeeded()
+    try meter.writing { try store.compactIfNeeded() }
     progress.unchanged = changes.unchanged
     handler?(progress)
     return IndexingReport(
-      indexed: progress.indexed, unchanged: changes.unchanged, skipped: skipped,
-      seconds: start.duration(to: .now) / .seconds(1))
+      indexed: progress.indexed, unchanged: changes.unchanged, skipped: skipped, profile: meter.profile)
   }
 }
 

@@ -16,7 +16,7 @@ extension ImageEmbedder {
   public func write(
     _ collection: ImageCollection, to url: URL, progress handler: IndexingProgress.Handler? = nil
   ) async throws -> IndexingReport {
-    let start = ContinuousClock.now
+    var meter = PipelineMeter()
     let pass = try collection.makePass()
     var progress = IndexingProgress(total: pass.count)
     var skipped: [SkippedImage] = []
@@ -25,12 +25,15 @@ extension ImageEmbedder {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     try await embed(next: pass.next) { batch in
-      if let embeddings = batch.embeddings { try array.append(embeddings) }
-      for item in batch.items {
-        var line = try encoder.encode(RowPlace(row: progress.indexed, item: item))
-        line.append(UInt8(ascii: "\n"))
-        try rows.append(line.bytes)
-        progress.indexed += 1
+      meter.add(batch)
+      try meter.writing {
+        if let embeddings = batch.embeddings { try array.append(embeddings) }
+        for item in batch.items {
+          var line = try encoder.encode(RowPlace(row: progress.indexed, item: item))
+          line.append(UInt8(ascii: "\n"))
+          try rows.append(line.bytes)
+          progress.indexed += 1
+        }
       }
       skipped += batch.skipped
       progress.skipped += batch.skipped.count
@@ -39,7 +42,7 @@ extension ImageEmbedder {
     try array.finish()
     try rows.commit()
     return IndexingReport(
-      indexed: progress.indexed, unchanged: 0, skipped: skipped, seconds: start.duration(to: .now) / .seconds(1))
+      indexed: progress.indexed, unchanged: 0, skipped: skipped, profile: meter.profile)
   }
 
   private struct RowPlace: Encodable {

@@ -34,6 +34,7 @@ public struct ImageEmbedder: Sendable {
     public var embeddings: EmbeddingMatrix?
     /// The pictures that could not be read.
     public var skipped: [SkippedImage]
+    var work = PipelineMeter.Work()
   }
 
   /// Embeds a collection, and calls `body` with the results in the collection's order, on the caller's task.

@@ -1,5 +1,6 @@
 internal import ImageSimilarityCore
 internal import ImageSimilaritySearch
+internal import ImageSimilarityVips
 internal import Synchronization
 
 #if canImport(FoundationEssentials)
@@ -59,6 +60,8 @@ private final class ExtractionWorker<E: FeatureExtractor>: ImageWorker {
 
   func embed(_ elements: [ImageCollection.Element]) throws(SimilarityError) -> ImageEmbedder.Batch {
     pixels.removeAll()
+    var work = PipelineMeter.Work()
+    let (start, readStart) = (ProcessorTime.ofThread, VipsImageDecoder.threadReadTime)
     var items: [ImageItem] = []
     var skipped: [SkippedImage] = []
     for element in elements {
@@ -74,8 +77,12 @@ private final class ExtractionWorker<E: FeatureExtractor>: ImageWorker {
         }
       }
     }
-    guard !items.isEmpty else { return ImageEmbedder.Batch(items: [], embeddings: nil, skipped: skipped) }
-    return ImageEmbedder.Batch(items: items, embeddings: try extract(), skipped: skipped)
+    let decoded = ProcessorTime.ofThread
+    work.read = VipsImageDecoder.threadReadTime - readStart
+    work.decode = decoded - start - work.read
+    let embeddings = items.isEmpty ? nil : try extract()
+    work.embed = ProcessorTime.ofThread - decoded
+    return ImageEmbedder.Batch(items: items, embeddings: embeddings, skipped: skipped, work: work)
   }
 
   func embed(_ source: ImageSource) throws(SimilarityError) -> [Float] {

@@ -46,7 +46,3 @@ struct BackbonesCommand: ParsableCommand {
     }
   }
 }
-
-extension String {
-  func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
-}

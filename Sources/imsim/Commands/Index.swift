@@ -33,6 +33,9 @@ struct Index: AsyncParsableCommand {
   @Flag(help: "Remove pictures from the model whose files are gone.")
   var prune = false
 
+  @Flag(help: "Say where the time has gone: processor seconds by stage.")
+  var profile = false
+
   @Flag(help: "Print the result as one JSON object.")
   var json = false
 
@@ -42,6 +45,25 @@ struct Index: AsyncParsableCommand {
     var unchanged: Int
     var removed: Int?
     var seconds: Double
+    var profile: Profile?
+  }
+
+  private struct Profile: Encodable {
+    var imagesPerSecond: Double
+    var seconds: Double
+    var processorSeconds: PipelineProfile.Stages
+
+    private enum CodingKeys: String, CodingKey {
+      case seconds
+      case imagesPerSecond = "images_per_second"
+      case processorSeconds = "processor_seconds"
+    }
+
+    init(_ report: IndexingReport) {
+      seconds = report.seconds
+      imagesPerSecond = Double(report.indexed) / max(seconds, 1e-9)
+      processorSeconds = report.profile.processorSeconds
+    }
   }
 
   func run() async throws {
@@ -59,9 +81,10 @@ struct Index: AsyncParsableCommand {
       try sayJSON(
         Summary(
           indexed: report.indexed, skipped: report.skipped.count, unchanged: report.unchanged, removed: removed,
-          seconds: report.seconds))
+          seconds: report.seconds, profile: profile ? Profile(report) : nil))
     } else {
       say(summary(report, removed))
+      if profile { Terminal.standardError.write(report.profile.table(pictures: report.indexed) + "\n") }
     }
     if report.indexed + report.unchanged == 0 {
       warn("none of the \(report.skipped.count.counted("file")) is a picture that can be read")
