@@ -3,8 +3,9 @@ the same number of threads on the same machine.
 
 A row is a network and a batch size. Its contestants of one precision and number of threads take turns, a few seconds
 each, for some rounds; the figures are medians over the rounds. With several threads a peer is measured both with one
-inference on all of them and with as many inferences at the same time as there are threads, and its better way counts.
-"Ratio" is ours to the best peer of the same precision, the median over the rounds with the lowest and the highest.
+inference on all of them and with as many inferences at the same time as there are threads, and its better way counts
+("2x1" stands for two inferences of one thread each). "Ratio" is ours to the best peer of the same precision: the median
+over the rounds, with the lowest and the highest.
 
 examples:
   Benchmarks/Peers/extractors
@@ -41,7 +42,7 @@ INSTRUCTIONS = {"fp32": set(), "bf16": {"avx512_bf16", "amx_bf16"}, "int8": {"av
 PACKAGES = ["onnxruntime", "openvino", "nncf"]
 # NNCF_CI keeps NNCF from reporting its use to its makers.
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")} | {"NNCF_CI": "1"}
-SHARED = networks.ROOT.parent / "shared"
+SHARED = pathlib.Path(os.environ.get("IMSIM_SHARED", networks.ROOT.parent / "shared"))
 SEED = 2026
 
 
@@ -97,7 +98,7 @@ class Networks:
         }[backbone]
         if real.exists():
             return real
-        seeded = self.folder / f"{backbone}-seeded.safetensors"
+        seeded = self.folder / f"{backbone}-random-seed-{SEED}.safetensors"
         if not seeded.exists():
             write_safetensors(seeded, networks.seeded_weights(backbone, SEED))
         return seeded
@@ -176,28 +177,23 @@ class Result:
     threads: int
     rates: dict[str, list[float]]
 
-    def best(self, prefix):
-        """The contestant of the highest median among those whose name begins so."""
-        return max(
-            (name for name in self.rates if name.startswith(prefix)),
-            key=lambda name: statistics.median(self.rates[name]),
-            default=None,
-        )
+    def median(self, name):
+        return statistics.median(self.rates[name])
 
     def ratios(self):
-        """Ours to the best peer, round by round."""
-        if Ours.name not in self.rates:
+        """Ours to the best peer, round by round; empty if ours was left out."""
+        peers = self.rates.keys() - {Ours.name}
+        if len(peers) == len(self.rates):
             return []
-        best = max((self.best("onnxruntime"), self.best("openvino")), key=self._median)
-        return [ours / peer for ours, peer in zip(self.rates[Ours.name], self.rates[best])]
+        return [our / peer for our, peer in zip(self.rates[Ours.name], self.rates[max(peers, key=self.median)])]
 
-    def _median(self, name):
-        return statistics.median(self.rates[name]) if name else 0.0
-
-    def cell(self, prefix):
-        name = self.best(prefix)
-        way = name.removeprefix(prefix) if name else ""
-        return f"{self._median(name):.1f}{way}" if name else "-"
+    def cell(self, contestant):
+        """The median of ours or of a runtime, and the way that a runtime reached it."""
+        names = [name for name in self.rates if name.split()[0] == contestant]
+        if not names:
+            return "-"
+        best = max(names, key=self.median)
+        return f"{self.median(best):.1f}{best.removeprefix(contestant)}"
 
     def line(self):
         ratios, wanted = self.ratios(), self.row.wanted[self.precision]
@@ -216,7 +212,7 @@ class Result:
             "row": self.row.name,
             "precision": self.precision,
             "threads": self.threads,
-            "images_per_second": {name: round(self._median(name), 2) for name in self.rates},
+            "images_per_second": {name: round(self.median(name), 2) for name in self.rates},
             "wanted": self.row.wanted[self.precision],
         }
         if ratios:
@@ -288,7 +284,8 @@ def compare_accuracy(files, precisions, options, log):
             record = {"kind": "accuracy", "backbone": backbone, "precision": precision}
             figures = {"mean_cosine": float(cosines.mean()), "lowest_cosine": float(cosines.min())}
             log(record | figures | {"mean_average_precision": average_precision})
-            cells = [f"{cosines.mean():.5f}", f"{cosines.min():.5f}", f"{average_precision:.4f}", f"{points:+.2f} points"]
+            cells = [f"{cosines.mean():.5f}", f"{cosines.min():.5f}"]
+            cells += [f"{average_precision:.4f}", f"{points:+.2f} points"]
             print(table.format(backbone, precision, *cells), flush=True)
 
 
@@ -336,20 +333,29 @@ def parse_arguments():
         "--rows", type=choices(ROWS), default=[*ROWS.values()], help=f"default: {','.join(ROWS)}", metavar="A,B"
     )
     parser.add_argument(
-        "--precisions", type=choices({name: name for name in PRECISIONS}), default=PRECISIONS, metavar="A,B",
+        "--precisions",
+        type=choices({name: name for name in PRECISIONS}),
+        default=PRECISIONS,
+        metavar="A,B",
         help=f"default: {','.join(PRECISIONS)}; what the processor has no instructions for is left out",
     )
     parser.add_argument(
-        "--threads", type=lambda text: [int(number) for number in text.split(",")], default=[1, 2], metavar="N,M",
+        "--threads",
+        type=lambda text: [int(number) for number in text.split(",")],
+        default=[1, 2],
+        metavar="N,M",
         help="default: 1,2",
     )
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement; default: 3")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every figure as a line of JSON")
     parser.add_argument("--imsim", type=pathlib.Path, metavar="PATH", help="default: built from this checkout")
-    parser.add_argument("--peers-only", action="store_true", help="leave ours out")
-    parser.add_argument(
-        "--accuracy", type=pathlib.Path, metavar="FOLDER",
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument("--peers-only", action="store_true", help="leave ours out")
+    modes.add_argument(
+        "--accuracy",
+        type=pathlib.Path,
+        metavar="FOLDER",
         help="instead, compare our precisions with each other on a folder of class folders",
     )
     return parser.parse_args()
@@ -361,7 +367,8 @@ def main():
         options.imsim = build()
     name, flags = processor()
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in PACKAGES)
-    print(f"{name}, {len(os.sched_getaffinity(0))} cores; {versions}")
+    cores = len(os.sched_getaffinity(0))
+    print(f"{name}, {cores} cores; {versions}")
     precisions = [
         precision for precision in options.precisions if not INSTRUCTIONS[precision] or INSTRUCTIONS[precision] & flags
     ]
@@ -377,14 +384,18 @@ def main():
             if output:
                 print(json.dumps(record), file=output, flush=True)
 
-        log({"kind": "machine", "processor": name, "cores": len(os.sched_getaffinity(0)), "peers": versions})
+        log({"kind": "machine", "processor": name, "cores": cores, "peers": versions})
         for backbone in dict.fromkeys(row.backbone for row in options.rows):
             print(f"{backbone}: weights {files.weights(backbone).name}")
+        print(f"peers' int8: calibrated on {files.photos.name}")
         if options.accuracy:
             compare_accuracy(files, precisions, options, log)
         elif not compare_speed(files, precisions, options, log):
-            sys.exit(1)
+            sys.exit("Some lines could not be measured.")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(str(failure))
