@@ -191,14 +191,17 @@ void imsim_convolution_pack(
         const float *from = weights + (t * channels + c) * filters + first;
         // Element `c % unit` of a unit, unit after unit a filter.
         const ptrdiff_t start = ((t * run + c / unit) * width) * unit + c % unit;
-        for (ptrdiff_t f = 0; f < count; f++) {
-          const ptrdiff_t at = start + f * unit;
-          switch (element) {
-            case IMSIM_ELEMENT_FP32: ((float *)out)[at] = from[f]; break;
-            case IMSIM_ELEMENT_BF16: ((uint16_t *)out)[at] = to_bf16(from[f]); break;
-            case IMSIM_ELEMENT_U8: ((int8_t *)out)[at] = (int8_t)lrintf(from[f] / quantum[first + f]); break;
-            case IMSIM_ELEMENT_COUNT: break;
-          }
+        switch (element) {
+          case IMSIM_ELEMENT_FP32: memcpy((float *)out + start, from, (size_t)count * sizeof *from); break;
+          case IMSIM_ELEMENT_BF16:
+            for (ptrdiff_t f = 0; f < count; f++) ((uint16_t *)out)[start + 2 * f] = to_bf16(from[f]);
+            break;
+          case IMSIM_ELEMENT_U8:
+            for (ptrdiff_t f = 0; f < count; f++) {
+              ((int8_t *)out)[start + 4 * f] = (int8_t)lrintf(from[f] / quantum[first + f]);
+            }
+            break;
+          case IMSIM_ELEMENT_COUNT: break;
         }
       }
     }

@@ -1,9 +1,9 @@
 #pragma once
 #include "convolution.h"
 #include "gather.h"
-#include "layers.h"
 #include "search.h"
 #include "sha256.h"
 #include "spatial.h"
+#include "weights.h"
 #include "widen.h"
 #include "winograd.h"

@@ -7,9 +7,9 @@
 #endif
 
 /// Time that processors have worked, which waiting does not count in.
-enum ProcessorTime {
+package enum ProcessorTime {
   /// Of the calling thread.
-  static var ofThread: Duration { read(CLOCK_THREAD_CPUTIME_ID) }
+  package static var ofThread: Duration { read(CLOCK_THREAD_CPUTIME_ID) }
   /// Of all threads of the process.
   static var ofProcess: Duration { read(CLOCK_PROCESS_CPUTIME_ID) }
 

@@ -69,7 +69,7 @@ extension PlanCompiler {
     precondition(weights.count == filters * channels * taps && factors.count == filters, "the shape was checked")
     return unsafe [Float](unsafeUninitializedCapacity: weights.count) { buffer, count in
       guard let base = buffer.baseAddress else { return }
-      unsafe imsim_pack_filters(weights, filters, channels, taps, factors, base)
+      unsafe imsim_fold_filters(weights, filters, channels, taps, factors, base)
       count = weights.count
     }
   }

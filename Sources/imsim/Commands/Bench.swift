@@ -81,6 +81,7 @@ struct Bench: AsyncParsableCommand {
     var threads: Int
     var imagesPerSecond: Double
     var spread: Double
+    var imagesPerProcessorSecond: Double
     var preparationSeconds: Double
     var peakMemoryBytes: Int
     var kernels: String
@@ -89,6 +90,7 @@ struct Bench: AsyncParsableCommand {
     private enum CodingKeys: String, CodingKey {
       case backbone, precision, layer, batch, threads, spread, kernels, cpu
       case imagesPerSecond = "images_per_second"
+      case imagesPerProcessorSecond = "images_per_cpu_second"
       case preparationSeconds = "preparation_seconds"
       case peakMemoryBytes = "peak_memory_bytes"
     }
@@ -106,7 +108,8 @@ struct Bench: AsyncParsableCommand {
     let result = try meter.measure()
     let report = Report(
       backbone: backbone, precision: precision.rawValue, layer: layer, batch: batch, threads: threads,
-      imagesPerSecond: result.imagesPerSecond, spread: result.spread, preparationSeconds: preparation,
+      imagesPerSecond: result.imagesPerSecond, spread: result.spread,
+      imagesPerProcessorSecond: result.imagesPerProcessorSecond, preparationSeconds: preparation,
       peakMemoryBytes: peakMemoryBytes(), kernels: NetworkExtractor.instructionSet, cpu: Processor.current.model)
     if json { return try sayJSON(report) }
     say(
