@@ -7,14 +7,15 @@
 #include <immintrin.h>
 #endif
 
-// a * b + c is fused where the instruction set has it, expression by expression: every copy of an inlined function rounds
-// alike, so that results do not depend on whether a tile lies at an edge or a channel in a tail.
+// a * b + c is fused where the instruction set has it, expression by expression: every copy of an inlined function
+// rounds alike, so that results do not depend on whether a tile lies at an edge or a channel in a tail.
 #pragma STDC FP_CONTRACT ON
 
 #define INLINE static inline __attribute__((always_inline))
 
-// The interpolation points of F(4x4, 3x3) are 0, +-A, +-B and infinity. With A = 2/3 and B = 3/2 the rounding error is less than
-// half of that with the usual 1 and 2, near its minimum over all symmetric points, and A * B = 1 saves operations.
+// The interpolation points of F(4x4, 3x3) are 0, +-A, +-B and infinity. With A = 2/3 and B = 3/2 the rounding error is
+// less than half of that with the usual 1 and 2, near its minimum over all symmetric points, and A * B = 1 saves
+// operations.
 #define A ((float)(2.0 / 3))
 #define A2 ((float)(4.0 / 9))
 #define A3 ((float)(8.0 / 27))
@@ -23,8 +24,8 @@
 #define B3 (B * B * B)
 #define A2_PLUS_B2 ((float)(4.0 / 9 + 9.0 / 4))
 
-// Hides where a pointer comes from: else the compiler keeps one pointer for every pixel and position of a tile, most of them in
-// memory, instead of a few strides in registers.
+// Hides where a pointer comes from: else the compiler keeps one pointer for every pixel and position of a tile, most of
+// them in memory, instead of a few strides in registers.
 #define HIDE(pointer) __asm__("" : "+r"(pointer))
 
 INLINE float float_of_bf16(uint16_t bits) {
@@ -41,9 +42,10 @@ INLINE uint16_t bf16_of_float(float value) {
   return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-// What the transforms need of an instruction set: a vector of LANES floats, a mask of its first `count` lanes, and access
-// to fp32 or bf16 elements. `whole` says that the mask is full; lanes that are not loaded are zero. `settle` makes the compiler
-// compute a value where it stands in the source instead of near its use, where its operands would have to be kept instead.
+// What the transforms need of an instruction set: a vector of LANES floats, a mask of its first `count` lanes, and
+// access to fp32 or bf16 elements. `whole` says that the mask is full; lanes that are not loaded are zero. `settle`
+// makes the compiler compute a value where it stands in the source instead of near its use, where its operands would
+// have to be kept instead.
 
 #define VARIANT(name) name##_portable
 #define VARIANT_NAME "portable"
@@ -188,10 +190,11 @@ INLINE __m512 clamp_avx512(__m512 x, __m512 low, __m512 high) { return _mm512_mi
 #undef VARIANT_NAME
 #pragma clang attribute pop
 
-#pragma clang attribute push(                                                                                          \
+#pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))), apply_to = function)
 #define VARIANT(name) name##_avx512bf16
 #define VARIANT_NAME "avx512bf16"
+#define INHERITED_INPUT input_avx512
 
 typedef __m512 vector_avx512bf16;
 typedef __mmask16 mask_avx512bf16;
@@ -211,6 +214,7 @@ INLINE void store_avx512bf16(void *to, __m512 x, int bf16, int whole, mask_avx51
 #undef VARIANT
 #undef VARIANT_NAME
 #undef LANES
+#undef INHERITED_INPUT
 #pragma clang attribute pop
 #endif
 

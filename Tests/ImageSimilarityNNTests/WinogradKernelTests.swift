@@ -145,10 +145,10 @@ import Testing
     return block
   }
 
-  /// The output's transform in ranges of `step` tiles into `image`.
+  /// The output's transform in ranges of `step` tiles into `image`, which may be the residual itself.
   private func output(
     _ variant: Int32, _ s: Shape, _ products: Block, bias: [Float], residual: Image?, low: Float, high: Float,
-    step: Int, into image: inout Image
+    step: Int, inPlace: Bool = false, into image: inout Image
   ) throws {
     let kernels = unsafe try kernels(variant)
     var layout = image.layout(s.outputs)
@@ -161,7 +161,13 @@ import Testing
               products.tileStride, Int32(begin), Int32(min(begin + step, s.tiles)), bias, added,
               residual?.pixel ?? 0, residual?.row ?? 0, low, high, pixels)
           }
-          if let residual { unsafe residual.withPixels { unsafe run($0) } } else { run(nil) }
+          if inPlace {
+            unsafe run(pixels)
+          } else if let residual {
+            unsafe residual.withPixels { unsafe run($0) }
+          } else {
+            run(nil)
+          }
         }
       }
     }
@@ -255,6 +261,15 @@ import Testing
       }
       #expect(outside == empty, "a neighbour was written")
       for step in [1, 3] { #expect(try run(variant, step: step) == found) }
+      guard let residual else { continue }
+      var image = residual
+      try output(
+        variant, s, products, bias: bias, residual: residual, low: -4, high: 5, step: 2, inPlace: true, into: &image)
+      for y in 0..<s.height {
+        for x in 0..<s.width {
+          for c in 0..<s.filters { #expect(image[y, x, c] == found[y, x, c]) }
+        }
+      }
     }
   }
 

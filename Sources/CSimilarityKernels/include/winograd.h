@@ -1,13 +1,15 @@
-// The transforms of Winograd convolution for 3x3 kernels with stride 1 and a padding of 1 (Lavin and Gray 2015): F(4x4, 3x3)
-// makes 4x4 outputs of 6x6 inputs with 36 products instead of 144, F(2x2, 3x3) makes 2x2 of 4x4 with 16 instead of 36.
+// The transforms of Winograd convolution for 3x3 kernels with stride 1 and a padding of 1 (Lavin and Gray 2015): F(4x4,
+// 3x3) makes 4x4 outputs of 6x6 inputs with 36 products instead of 144, F(2x2, 3x3) makes 2x2 of 4x4 with 16 instead of
+// 36.
 //
-// A "tile" is a square of outputs; an image has ceil(height / outputs) * ceil(width / outputs), counted row by row. A "position" is
-// a place in the transformed square of (outputs + 2) x (outputs + 2), counted row by row. Between the transforms the caller
-// multiplies once per position: [tiles, channels] x [channels, filters].
+// A "tile" is a square of outputs; an image has ceil(height / outputs) * ceil(width / outputs), counted row by row. A
+// "position" is a place in the transformed square of (outputs + 2) x (outputs + 2), counted row by row. Between the
+// transforms the caller multiplies once per position: [tiles, channels] x [channels, filters].
 //
-// Positions of one tile and vector of channels are read or written together, so `position_stride` should be an odd multiple
-// of 16 floats: then they fall into different sets of the L1 cache. imsim_winograd_position_stride gives the next one.
-// Everything works at any stride and alignment; vectors that lie within cache lines (64 bytes) are fastest.
+// Positions of one tile and vector of channels are read or written together, so `position_stride` should be an odd
+// multiple of 16 floats: then they fall into different sets of the L1 cache. imsim_winograd_position_stride gives the
+// next one. Everything works at any stride and alignment; vectors that lie within cache lines (64 bytes) are fastest,
+// and pixels of the image that are not a multiple of 2048 bytes apart (36 of them are read together).
 
 #pragma once
 #include <stddef.h>
@@ -36,16 +38,16 @@ typedef struct {
 
   // transformed[position * position_stride + (tile - tile_begin) * tile_stride + c] for tile_begin <= tile < tile_end.
   //
-  // `pixels` is pixel (0, 0); a border of one pixel around the image is read too, nothing beyond it: what a tile at the right
-  // or lower edge would need from there counts as zero.
+  // `pixels` is pixel (0, 0); a border of one pixel around the image is read too, nothing beyond it: what a tile at the
+  // right or lower edge would need from there counts as zero.
   void (*input)(
       const imsim_winograd_image *image, const void *pixels, int tile_begin, int tile_end, float *transformed,
       ptrdiff_t position_stride, ptrdiff_t tile_stride);
 
   // pixels = clamp(transformed back + bias (+ residual), low, high), for the tiles' outputs that lie inside the image.
   //
-  // `products` is laid out as the result of `input`. `residual` has the image's size and elements, and strides of its own; it
-  // may be `pixels` itself. bf16 is rounded to nearest even. NaN stays NaN.
+  // `products` is laid out as the result of `input`. `residual` has the image's size and elements, and strides of its
+  // own; it may be `pixels` itself. bf16 is rounded to nearest even. NaN stays NaN.
   void (*output)(
       const imsim_winograd_image *image, const float *products, ptrdiff_t position_stride, ptrdiff_t tile_stride,
       int tile_begin, int tile_end, const float *bias, const void *_Nullable residual, ptrdiff_t residual_pixel,
@@ -55,9 +57,9 @@ typedef struct {
 // Filters side by side in transformed weights.
 enum { IMSIM_WINOGRAD_PANEL = 32 };
 
-// Transforms a panel of filters, filter_begin..<filter_begin + 32, each times its factor: weights [filters, channels, 3, 3] to
-// panel[position * position_stride + channel * 32 + filter - filter_begin], zero for filters beyond the last. Computed in
-// double, rounded once.
+// Transforms a panel of filters, filter_begin..<filter_begin + 32, each times its factor: weights [filters, channels,
+// 3, 3] to panel[position * position_stride + channel * 32 + filter - filter_begin], zero for filters beyond the last.
+// Computed in double, rounded once.
 void imsim_winograd_weights(
     int outputs, const float *weights, ptrdiff_t filters, ptrdiff_t channels, const double *factors,
     ptrdiff_t filter_begin, float *panel, ptrdiff_t position_stride);
@@ -71,8 +73,8 @@ enum { IMSIM_WINOGRAD_ISA_COUNT = 4 };
 // The variant for one instruction set, or null where this CPU or build lacks it.
 const imsim_winograd_kernels *_Nullable imsim_winograd_kernels_for(int isa);
 
-// The best variant for this CPU; the environment variable IMSIM_ISA (portable, avx2, avx512, avx512bf16) lowers it. Chosen
-// once.
+// The best variant for this CPU; the environment variable IMSIM_ISA (portable, avx2, avx512, avx512bf16) lowers it.
+// Chosen once.
 const imsim_winograd_kernels *imsim_winograd_kernels_current(void);
 
 #if defined(__clang__)
