@@ -42,7 +42,7 @@ typedef struct {
   // The level's name, as the environment variable IMSIM_ISA spells it.
   const char *name;
 
-  // Sums are fp32 (u8: exact int32). bf16 results are rounded to nearest even.
+  // Sums are fp32 (u8: exact int32). bf16 results are rounded to nearest even; subnormal ones may become zero.
   void (*depthwise_f32)(
       const imsim_spatial_depthwise *layer, const float *in, float *out, int row_begin, int row_end);
   void (*depthwise_bf16)(
