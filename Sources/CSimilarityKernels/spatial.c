@@ -11,8 +11,8 @@
 // Packed weights come in blocks of 16 (fp32) or 32 channels, the last filled up with zeros:
 //   fp32 [block][tap][channel]
 //   bf16 [block][tap][piece][lane]: piece 0 the even channels, piece 1 the odd ones
-//   u8   [block][group][kx][piece][lane][4], a group being four rows of the kernel, filled up with zeros: piece 0 the first
-//        four of every eight channels, piece 1 the others
+//   u8   [block][group][kx][piece][lane][4], a group being four rows of the kernel, filled up with zeros: piece 0 the
+//        first four of every eight channels, piece 1 the others
 
 static inline size_t packed_index_f32(int kernel, int ky, int kx, int c) {
   const size_t taps = (size_t)kernel * (size_t)kernel, tap = (size_t)(ky * kernel + kx), channel = (size_t)c;

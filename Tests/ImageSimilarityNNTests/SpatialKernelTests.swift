@@ -7,8 +7,8 @@ import Testing
   import Darwin
 #endif
 
-/// Every level's variant of every operation against plain Swift, on awkward shapes. Inputs end where their memory ends, and
-/// results are compared together with everything around them.
+/// Every level's variant of every operation against plain Swift, on awkward shapes. Inputs end where their memory
+/// ends, and results are compared together with everything around them.
 @Suite struct SpatialKernelTests {
   /// The levels that this machine can run, of those that there are.
   static let levels = (0..<Int32(IMSIM_SPATIAL_LEVEL_COUNT)).filter { unsafe imsim_spatial_kernels_for($0) != nil }
@@ -318,7 +318,8 @@ private func spatialWindow<E>(
   }
 }
 
-/// A tensor with a border, of elements that are `guardElement` at first. Its memory ends with the last pixel's channels.
+/// A tensor with a border, of elements that are `guardElement` at first. Its memory ends with the last pixel's
+/// channels.
 private final class Tensor<E: SpatialElement> {
   let (height, width, channels, pixel, row): (Int, Int, Int, Int, Int)
   let border: (top: Int, left: Int, bottom: Int, right: Int)

@@ -1,10 +1,10 @@
 // Operations of convolutional networks that treat every channel by itself, on activations in NHWC layout: depthwise
 // convolution, pooling, and the network's input.
 //
-// Elements are fp32 (float), bf16 (uint16_t, the upper half of an fp32) or u8 (real value = scale * (q - zero)). A pointer
-// to a tensor points at its pixel (0, 0); strides count elements. A border of pixels around the tensor, filled with what
-// stands for zero, takes the place of tests for the edges. Results do not depend, bit for bit, on how rows are split among
-// calls, and nothing is written beyond the channels of a pixel.
+// Elements are fp32 (float), bf16 (uint16_t, the upper half of an fp32) or u8 (real value = scale * (q - zero)). A
+// pointer to a tensor points at its pixel (0, 0); strides count elements. A border of pixels around the tensor,
+// filled with what stands for zero, takes the place of tests for the edges. Results do not depend, bit for bit, on
+// how rows are split among calls, and nothing is written beyond the channels of a pixel.
 
 #pragma once
 #include <stddef.h>
@@ -14,7 +14,8 @@
 #pragma clang assume_nonnull begin
 #endif
 
-// A window that slides over an image: output (y, x) covers the input from (y * stride - pad_top, x * stride - pad_left) on.
+// A window that slides over an image: output (y, x) covers the input from (y * stride - pad_top, x * stride -
+// pad_left) on.
 typedef struct {
   int channels;
   ptrdiff_t in_pixel, in_row, out_pixel, out_row;
@@ -42,7 +43,7 @@ typedef struct {
   // The level's name, as the environment variable IMSIM_ISA spells it.
   const char *name;
 
-  // Sums are fp32 (u8: exact int32). bf16 results are rounded to nearest even.
+  // Sums are fp32 (u8: exact int32). bf16 results are rounded to nearest even; subnormal ones may become zero.
   void (*depthwise_f32)(
       const imsim_spatial_depthwise *layer, const float *in, float *out, int row_begin, int row_end);
   void (*depthwise_bf16)(
@@ -82,7 +83,8 @@ typedef struct {
       float *maximum);
 } imsim_spatial_kernels;
 
-// The elements of packed weights (float, float, int8_t); the packing fills all of them from [kernel * kernel, channels].
+// The elements of packed weights (float, float, int8_t); the packing fills all of them from [kernel * kernel,
+// channels].
 size_t imsim_spatial_depthwise_size_f32(int kernel, int channels);
 size_t imsim_spatial_depthwise_size_bf16(int kernel, int channels);
 size_t imsim_spatial_depthwise_size_u8(int kernel, int channels);
@@ -90,8 +92,9 @@ void imsim_spatial_pack_depthwise_f32(const float *weights, int kernel, int chan
 void imsim_spatial_pack_depthwise_bf16(const float *weights, int kernel, int channels, float *packed);
 void imsim_spatial_pack_depthwise_u8(const int8_t *weights, int kernel, int channels, int8_t *packed);
 
-// Sets the `channels` elements of each of the top, left, bottom and right pixels around a tensor to the low element_size (1,
-// 2 or 4) bytes of `value`. A pattern of 4 bytes a pixel is one element of size 4, with strides in units of 4 bytes.
+// Sets the `channels` elements of each of the top, left, bottom and right pixels around a tensor to the low
+// element_size (1, 2 or 4) bytes of `value`. A pattern of 4 bytes a pixel is one element of size 4, with strides in
+// units of 4 bytes.
 void imsim_spatial_fill_border(
     void *tensor, size_t element_size, uint32_t value, ptrdiff_t pixel, ptrdiff_t row, int height, int width,
     int channels, int top, int left, int bottom, int right);
@@ -102,8 +105,8 @@ enum { IMSIM_SPATIAL_LEVEL_COUNT = 4 };
 // The variant of one level, or null where this CPU or build lacks it.
 const imsim_spatial_kernels *_Nullable imsim_spatial_kernels_for(int level);
 
-// The best variant for this CPU; the environment variable IMSIM_ISA (portable, avx2, avx512, avx512bf16) lowers it. Chosen
-// once.
+// The best variant for this CPU; the environment variable IMSIM_ISA (portable, avx2, avx512, avx512bf16) lowers it.
+// Chosen once.
 const imsim_spatial_kernels *imsim_spatial_kernels_current(void);
 
 #if defined(__clang__)
