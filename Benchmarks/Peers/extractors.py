@@ -254,7 +254,7 @@ def measure(row, precision, threads, files, options, log):
 
 def compare_speed(files, precisions, options, log):
     """Prints the table; true if every line could be measured."""
-    print(HEADER, flush=True)
+    print(f"peers' int8: calibrated on {files.photos.name}\n{HEADER}", flush=True)
     complete = True
     for row in options.rows:
         for precision in precisions:
@@ -271,13 +271,21 @@ def compare_speed(files, precisions, options, log):
 
 
 def compare_accuracy(files, precisions, options, log):
-    """Prints what each precision does to the embeddings and to the retrieval of our own."""
+    """Prints what each precision does to our embeddings and to the retrieval; true if every one could be measured."""
     table = "{:20} {:5} {:>12} {:>12} {:>8} {:>15}"
-    print(table.format("backbone", "", "mean cosine", "lowest", "mAP", "against fp32"))
+    print(table.format("backbone", "", "mean cosine", "lowest", "mAP", "against fp32"), flush=True)
+    complete = True
     for backbone in dict.fromkeys(row.backbone for row in options.rows):
         exact = None
         for precision in ["fp32", *(precision for precision in precisions if precision != "fp32")]:
-            embeddings, average_precision = embed_and_evaluate(files, backbone, precision, options)
+            try:
+                embeddings, average_precision = embed_and_evaluate(files, backbone, precision, options)
+            except Failure as failure:
+                complete = False
+                print(f"{backbone} {precision}: {failure}", flush=True)
+                if exact is None:
+                    break
+                continue
             exact = exact or (embeddings, average_precision)
             cosines = (embeddings * exact[0]).sum(axis=1)
             points = 100 * (average_precision - exact[1])
@@ -287,6 +295,7 @@ def compare_accuracy(files, precisions, options, log):
             cells = [f"{cosines.mean():.5f}", f"{cosines.min():.5f}"]
             cells += [f"{average_precision:.4f}", f"{points:+.2f} points"]
             print(table.format(backbone, precision, *cells), flush=True)
+    return complete
 
 
 def embed_and_evaluate(files, backbone, precision, options):
@@ -387,15 +396,10 @@ def main():
         log({"kind": "machine", "processor": name, "cores": cores, "peers": versions})
         for backbone in dict.fromkeys(row.backbone for row in options.rows):
             print(f"{backbone}: weights {files.weights(backbone).name}")
-        print(f"peers' int8: calibrated on {files.photos.name}")
-        if options.accuracy:
-            compare_accuracy(files, precisions, options, log)
-        elif not compare_speed(files, precisions, options, log):
+        compare = compare_accuracy if options.accuracy else compare_speed
+        if not compare(files, precisions, options, log):
             sys.exit("Some lines could not be measured.")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Failure as failure:
-        sys.exit(str(failure))
+    main()
