@@ -32,11 +32,11 @@ typedef struct {
   int32_t *weights;
   size_t stride;
   int size;  // input samples
-  // The same weights for vectors of four RGB pixels: of each group of four taps the low 15 bits and the rest, as 16-bit
-  // numbers in the order in which `resample_rgb_avx2` multiplies them. NULL where that is not used.
+  // The same weights in the order in which `resample_rgb_avx2` multiplies them: for two output samples at a time, of two
+  // taps each, the low 15 bits and the rest as 16-bit numbers. NULL where that is not used.
   int16_t *groups;
-  size_t group_stride;  // groups of an output sample
-  int vector_count;     // output samples, from the first on, whose loads stay within a row
+  size_t group_stride;  // groups of two output samples
+  int vector_count;     // output samples, from the first on, an even number, whose loads stay within a row
 } taps;
 
 static void taps_free(taps *t) {
@@ -89,27 +89,38 @@ static bool taps_init(taps *t, cvips_axis axis) {
 }
 
 #if defined(__x86_64__)
-enum { group_taps = 4, group_words = 32 };
+enum { group_taps = 2, group_words = 32 };
+
+// Groups that output samples `i` and `i + 1` need.
+static int group_count(const taps *t, int i) {
+  int length = t->length[i] > t->length[i + 1] ? t->length[i] : t->length[i + 1];
+  return (length + group_taps - 1) / group_taps;
+}
 
 // Lays the weights of `count` output samples out in groups. False where there is no memory.
 static bool taps_group(taps *t, int count) {
   t->group_stride = (t->stride + group_taps - 1) / group_taps;
-  t->groups = aligned_alloc(32, (size_t)count * t->group_stride * group_words * sizeof *t->groups);
+  size_t words = ((size_t)count / 2 * t->group_stride + 1) * group_words;
+  t->groups = aligned_alloc(32, words * sizeof *t->groups);
   if (!t->groups) return false;
-  for (int i = 0; i < count; i++) {
-    int16_t *words = t->groups + (size_t)i * t->group_stride * group_words;
-    for (size_t tap = 0; tap < t->group_stride * group_taps; tap++) {
-      int32_t weight = tap < t->stride ? t->weights[(size_t)i * t->stride + tap] : 0;
-      // A pair of taps for each of four channels, two pairs a group.
-      int16_t *pair = words + tap / group_taps * group_words + tap % group_taps / 2 * 8 + tap % 2;
-      for (int channel = 0; channel < 4; channel++) {
-        pair[channel * 2] = (int16_t)(weight & 0x7fff);
-        pair[channel * 2 + 16] = (int16_t)(weight >> 15);
+  for (int i = 0; i + 1 < count; i += 2) {
+    // A load is of 16 bytes.
+    int groups = group_count(t, i);
+    int end = (t->first[i + 1] + (groups - 1) * group_taps) * 3 + 16;
+    if (end > t->size * 3) break;
+    t->vector_count = i + 2;
+    for (int half = 0; half < 2; half++) {
+      const int32_t *weights = t->weights + (size_t)(i + half) * t->stride;
+      int16_t *group = t->groups + (size_t)i / 2 * t->group_stride * group_words + half * 8;
+      for (int tap = 0; tap < groups * group_taps; tap++) {
+        int32_t weight = tap < t->length[i + half] ? weights[tap] : 0;
+        int16_t *word = group + tap / group_taps * group_words + tap % group_taps;
+        for (int channel = 0; channel < 4; channel++) {
+          word[channel * 2] = (int16_t)(weight & 0x7fff);
+          word[channel * 2 + group_words / 2] = (int16_t)(weight >> 15);
+        }
       }
     }
-    // The last load is of 16 bytes, of which 12 are used.
-    int last = ((t->length[i] + group_taps - 1) / group_taps - 1) * group_taps;
-    if (t->vector_count == i && (t->first[i] + last) * 3 + 16 <= t->size * 3) t->vector_count++;
   }
   return true;
 }
@@ -209,31 +220,33 @@ static inline __attribute__((always_inline)) void resample_bands(
 }
 
 #if defined(__x86_64__)
-// The first `t->vector_count` output pixels. Sums wrap around in between, and come out as those of `resample_bands`. Writes
-// one byte more than it should, which belongs to the pixel that comes next.
+// The first `t->vector_count` output pixels, two at a time. Sums wrap around in between, and come out as those of
+// `resample_bands`. Writes one byte more than it should, which belongs to the pixel that comes next.
 __attribute__((target("avx2"))) static void resample_rgb_avx2(const taps *t, const uint8_t *in, uint8_t *out) {
-  // Four pixels of three bytes as pairs of 16-bit numbers: (r0, r1), (g0, g1), (b0, b1), and of pixels 2 and 3.
-  const __m256i pairs = _mm256_setr_epi8(
-      0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1,
-      -1);
-  const __m128i half = _mm_set1_epi32(1 << (precision - 1));
-  for (int i = 0; i < t->vector_count; i++) {
-    const int16_t *words = t->groups + (size_t)i * t->group_stride * group_words;
-    const uint8_t *from = in + (size_t)t->first[i] * 3;
+  // Of two pixels of three bytes, pairs of 16-bit numbers: (r0, r1), (g0, g1), (b0, b1).
+  const __m256i pairs =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+  const __m256i half = _mm256_set1_epi32(1 << (precision - 1));
+  for (int i = 0; i < t->vector_count; i += 2) {
+    const __m256i *weights =
+        (const __m256i *)(const void *)(t->groups + (size_t)i / 2 * t->group_stride * group_words);
+    const uint8_t *left = in + (size_t)t->first[i] * 3, *right = in + (size_t)t->first[i + 1] * 3;
     __m256i low = _mm256_setzero_si256(), high = low;
-    for (int k = 0; k < t->length[i]; k += group_taps, words += group_words) {
-      __m256i pixels = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)(from + k * 3)));
+    for (int groups = group_count(t, i); groups > 0; groups--, weights += 2, left += 6, right += 6) {
+      __m256i pixels = _mm256_set_m128i(
+          _mm_loadu_si128((const __m128i *)(const void *)right), _mm_loadu_si128((const __m128i *)(const void *)left));
       pixels = _mm256_shuffle_epi8(pixels, pairs);
-      const __m256i *weights = (const __m256i *)(const void *)words;
       low = _mm256_add_epi32(low, _mm256_madd_epi16(pixels, _mm256_load_si256(weights)));
       high = _mm256_add_epi32(high, _mm256_madd_epi16(pixels, _mm256_load_si256(weights + 1)));
     }
-    __m256i both = _mm256_add_epi32(low, _mm256_slli_epi32(high, 15));
-    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    sum = _mm_srai_epi32(_mm_add_epi32(sum, half), precision);
-    sum = _mm_packus_epi16(_mm_packs_epi32(sum, sum), sum);
-    int32_t pixel = _mm_cvtsi128_si32(sum);
-    memcpy(out + i * 3, &pixel, sizeof pixel);
+    __m256i sum = _mm256_add_epi32(_mm256_add_epi32(low, half), _mm256_slli_epi32(high, 15));
+    sum = _mm256_srai_epi32(sum, precision);
+    sum = _mm256_packs_epi32(sum, sum);
+    sum = _mm256_packus_epi16(sum, sum);
+    int32_t first = _mm_cvtsi128_si32(_mm256_castsi256_si128(sum));
+    int32_t second = _mm_cvtsi128_si32(_mm256_extracti128_si256(sum, 1));
+    memcpy(out + i * 3, &first, sizeof first);
+    memcpy(out + i * 3 + 3, &second, sizeof second);
   }
 }
 #endif
