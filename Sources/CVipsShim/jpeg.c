@@ -84,10 +84,13 @@ static int exif_orientation(const uint8_t *bytes, size_t length) {
 static bool is_plain(jpeg_decoder *d) {
   struct jpeg_decompress_struct *info = &d->info;
   // Several scans mean that the whole picture is decoded before its first row, perhaps many times.
-  if (info->num_components != 3 || info->jpeg_color_space != JCS_YCbCr || info->data_precision != 8 ||
-      info->progressive_mode || info->arith_code || jpeg_has_multiple_scans(info)) {
+  bool is_color = info->num_components == 3 && info->jpeg_color_space == JCS_YCbCr;
+  bool is_grey = info->num_components == 1 && info->jpeg_color_space == JCS_GRAYSCALE;
+  if (!(is_color || is_grey) || info->data_precision != 8 || info->progressive_mode || info->arith_code ||
+      jpeg_has_multiple_scans(info)) {
     return false;
   }
+  info->out_color_space = JCS_RGB;
   bool has_exif = false;
   for (jpeg_saved_marker_ptr marker = info->marker_list; marker; marker = marker->next) {
     if (marker->marker == JPEG_APP0 + 2) return false;  // a profile, most likely

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// The short way for the commonest file: a baseline JPEG of three colour channels without a colour profile. libvips would
+// The short way for the commonest file: a baseline JPEG in colour or grey without a colour profile. libvips would
 // give the same pixels, and takes several times as long for a small picture. All that is out of the ordinary is left to it.
 typedef struct jpeg_decoder jpeg_decoder;
 

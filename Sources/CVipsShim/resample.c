@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // Weights are fixed point; 22 bits leave room for a sum of 8-bit samples whose weights add up to at most 2 in magnitude.
 enum { precision = 22 };
 
@@ -28,12 +32,18 @@ typedef struct {
   int32_t *weights;
   size_t stride;
   int size;  // input samples
+  // The same weights in the order in which `resample_rgb_avx2` multiplies them: for two output samples at a time, of two
+  // taps each, the low 15 bits and the rest as 16-bit numbers. NULL where that is not used.
+  int16_t *groups;
+  size_t group_stride;  // groups of two output samples
+  int vector_count;     // output samples, from the first on, an even number, whose loads stay within a row
 } taps;
 
 static void taps_free(taps *t) {
   free(t->first);
   free(t->length);
   free(t->weights);
+  free(t->groups);
 }
 
 static bool taps_init(taps *t, cvips_axis axis) {
@@ -78,6 +88,44 @@ static bool taps_init(taps *t, cvips_axis axis) {
   return true;
 }
 
+#if defined(__x86_64__)
+enum { group_taps = 2, group_words = 32 };
+
+// Groups that output samples `i` and `i + 1` need.
+static int group_count(const taps *t, int i) {
+  int length = t->length[i] > t->length[i + 1] ? t->length[i] : t->length[i + 1];
+  return (length + group_taps - 1) / group_taps;
+}
+
+// Lays the weights of `count` output samples out in groups. False where there is no memory.
+static bool taps_group(taps *t, int count) {
+  t->group_stride = (t->stride + group_taps - 1) / group_taps;
+  size_t words = ((size_t)count / 2 * t->group_stride + 1) * group_words;
+  t->groups = aligned_alloc(32, words * sizeof *t->groups);
+  if (!t->groups) return false;
+  for (int i = 0; i + 1 < count; i += 2) {
+    // A load is of 16 bytes.
+    int groups = group_count(t, i);
+    int end = (t->first[i + 1] + (groups - 1) * group_taps) * 3 + 16;
+    if (end > t->size * 3) break;
+    t->vector_count = i + 2;
+    for (int half = 0; half < 2; half++) {
+      const int32_t *weights = t->weights + (size_t)(i + half) * t->stride;
+      int16_t *group = t->groups + (size_t)i / 2 * t->group_stride * group_words + half * 8;
+      for (int tap = 0; tap < groups * group_taps; tap++) {
+        int32_t weight = tap < t->length[i + half] ? weights[tap] : 0;
+        int16_t *word = group + tap / group_taps * group_words + tap % group_taps;
+        for (int channel = 0; channel < 4; channel++) {
+          word[channel * 2] = (int16_t)(weight & 0x7fff);
+          word[channel * 2 + group_words / 2] = (int16_t)(weight >> 15);
+        }
+      }
+    }
+  }
+  return true;
+}
+#endif
+
 struct resampler {
   taps x, y;
   int columns, rows, bands;
@@ -120,12 +168,20 @@ resampler *resampler_new(cvips_axis x, cvips_axis y, int bands, uint8_t *out) {
   }
   r->ring = largest_overlap(&r->y, r->rows);
   size_t row = (size_t)r->columns * (size_t)bands;
-  r->row = calloc(row, 1);
+  r->row = calloc(row + 1, 1);
   r->sums = calloc(row * (size_t)r->ring, sizeof *r->sums);
   if (!r->row || !r->sums) {
     resampler_free(r);
     return NULL;
   }
+#if defined(__x86_64__)
+  // Where there are very many taps, the memory is worth more than the time.
+  bool is_grouped = bands == 3 && r->x.stride <= 512 && __builtin_cpu_supports("avx2");
+  if (is_grouped && !taps_group(&r->x, r->columns)) {
+    resampler_free(r);
+    return NULL;
+  }
+#endif
   return r;
 }
 
@@ -140,8 +196,8 @@ typedef int32_t sums4 __attribute__((ext_vector_type(4)));
 // A pixel is computed in four lanes, whatever its bands: one load, one product and one sum a tap. The loads take up to three
 // bytes of the neighbour on the right, which the row's last pixel does not have.
 static inline __attribute__((always_inline)) void resample_bands(
-    const taps *t, int count, const int bands, const uint8_t *in, uint8_t *out) {
-  for (int i = 0; i < count; i++) {
+    const taps *t, int begin, int count, const int bands, const uint8_t *in, uint8_t *out) {
+  for (int i = begin; i < count; i++) {
     const int32_t *weights = t->weights + (size_t)i * t->stride;
     const uint8_t *from = in + (size_t)t->first[i] * (size_t)bands;
     int length = t->length[i];
@@ -163,12 +219,52 @@ static inline __attribute__((always_inline)) void resample_bands(
   }
 }
 
-VARIANTS static void resample_row(const taps *t, int count, int bands, const uint8_t *in, uint8_t *out) {
-  switch (bands) {
-    case 1: resample_bands(t, count, 1, in, out); break;
-    case 3: resample_bands(t, count, 3, in, out); break;
-    default: resample_bands(t, count, 4, in, out); break;
+#if defined(__x86_64__)
+// The first `t->vector_count` output pixels, two at a time. Sums wrap around in between, and come out as those of
+// `resample_bands`. Writes one byte more than it should, which belongs to the pixel that comes next.
+__attribute__((target("avx2"))) static void resample_rgb_avx2(const taps *t, const uint8_t *in, uint8_t *out) {
+  // Of two pixels of three bytes, pairs of 16-bit numbers: (r0, r1), (g0, g1), (b0, b1).
+  const __m256i pairs =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+  const __m256i half = _mm256_set1_epi32(1 << (precision - 1));
+  for (int i = 0; i < t->vector_count; i += 2) {
+    const __m256i *weights =
+        (const __m256i *)(const void *)(t->groups + (size_t)i / 2 * t->group_stride * group_words);
+    const uint8_t *left = in + (size_t)t->first[i] * 3, *right = in + (size_t)t->first[i + 1] * 3;
+    __m256i low = _mm256_setzero_si256(), high = low;
+    for (int groups = group_count(t, i); groups > 0; groups--, weights += 2, left += 6, right += 6) {
+      __m256i pixels = _mm256_set_m128i(
+          _mm_loadu_si128((const __m128i *)(const void *)right), _mm_loadu_si128((const __m128i *)(const void *)left));
+      pixels = _mm256_shuffle_epi8(pixels, pairs);
+      low = _mm256_add_epi32(low, _mm256_madd_epi16(pixels, _mm256_load_si256(weights)));
+      high = _mm256_add_epi32(high, _mm256_madd_epi16(pixels, _mm256_load_si256(weights + 1)));
+    }
+    __m256i sum = _mm256_add_epi32(_mm256_add_epi32(low, half), _mm256_slli_epi32(high, 15));
+    sum = _mm256_srai_epi32(sum, precision);
+    sum = _mm256_packs_epi32(sum, sum);
+    sum = _mm256_packus_epi16(sum, sum);
+    int32_t first = _mm_cvtsi128_si32(_mm256_castsi256_si128(sum));
+    int32_t second = _mm_cvtsi128_si32(_mm256_extracti128_si256(sum, 1));
+    memcpy(out + i * 3, &first, sizeof first);
+    memcpy(out + i * 3 + 3, &second, sizeof second);
   }
+}
+#endif
+
+VARIANTS static void resample_rest(
+    const taps *t, int begin, int count, int bands, const uint8_t *in, uint8_t *out) {
+  switch (bands) {
+    case 1: resample_bands(t, begin, count, 1, in, out); break;
+    case 3: resample_bands(t, begin, count, 3, in, out); break;
+    default: resample_bands(t, begin, count, 4, in, out); break;
+  }
+}
+
+static void resample_row(const taps *t, int count, int bands, const uint8_t *in, uint8_t *out) {
+#if defined(__x86_64__)
+  if (t->groups) resample_rgb_avx2(t, in, out);
+#endif
+  resample_rest(t, t->vector_count, count, bands, in, out);
 }
 
 VARIANTS static void add_weighted(int32_t *sums, const uint8_t *row, int32_t weight, size_t width) {

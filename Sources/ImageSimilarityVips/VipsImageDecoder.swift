@@ -11,7 +11,7 @@ public import ImageSimilarityCore
 /// picture that has the target size already comes through untouched. JPEG and WebP files of more than three times the target
 /// size are first reduced while they are decoded, to no less than that.
 ///
-/// Ordinary JPEG files (baseline, three channels, no profile) go to libjpeg, on which libvips builds, by the short way; the
+/// Ordinary JPEG files (baseline, in colour or grey, no profile) go to libjpeg, on which libvips builds, by the short way; the
 /// pixels are the same.
 ///
 /// What lies outside the part that ``ResizeMode/crop`` cuts out may be damaged unnoticed.

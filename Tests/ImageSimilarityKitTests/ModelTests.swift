@@ -1,7 +1,16 @@
 import FoundationEssentials
 import ImageSimilarityKit
 import ImageSimilarityTesting
+import Synchronization
 import Testing
+
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Glibc
+#endif
 
 /// A folder that goes away with the test.
 final class TemporaryFolder {
@@ -132,6 +141,38 @@ enum Photos {
     ) throws(SimilarityError) {
       for i in embeddings.indices { embeddings[i] = 1 }
     }
+  }
+
+  /// Counts how many of its calls run at the same time.
+  private final class Crowd: FeatureExtractor {
+    let specification = ExtractorSpecification(
+      input: ImageGeometry(size: PixelSize(width: 8, height: 8)),
+      fingerprint: ExtractorFingerprint(architecture: "crowd", dimension: 1))
+    private let state = Mutex((now: 0, most: 0))
+
+    var most: Int { state.withLock { $0.most } }
+
+    func extract(
+      _ images: borrowing ImageBatch, using workspace: inout Void, into embeddings: inout MutableSpan<Float>
+    ) throws(SimilarityError) {
+      state.withLock { state in
+        state.now += 1
+        state.most = max(state.most, state.now)
+      }
+      usleep(2000)
+      state.withLock { $0.now -= 1 }
+    }
+  }
+
+  @Test(arguments: 1...3) func threadsAreAsManyAsSaid(_ threads: Int) async throws {
+    let crowd = Crowd()
+    let image = RGBImage(size: PixelSize(width: 8, height: 8), pixels: Array(repeating: 0, count: 192))
+    let items = (0..<400).map { ImageItem(id: "\($0)", source: .pixels(image)) }
+    let embedder = ImageEmbedder(decoder: VipsImageDecoder(), extractor: crowd, threads: threads)
+    var ids: [String] = []
+    try await embedder.embed(.items(items)) { ids += $0.items.map(\.id) }
+    #expect(ids == items.map(\.id))
+    #expect((1...threads).contains(crowd.most))
   }
 
   @Test func precisionsAreNotMixedAndTheCalibrationStaysWithTheModel() async throws {

@@ -24,7 +24,7 @@ import Testing
     return whole.prefix(2) + markers.reduce(Data(), +) + whole.dropFirst(2)
   }
 
-  @Test(arguments: ["420.jpg", "444.jpg", "large.jpg"], ResizeMode.allCases)
+  @Test(arguments: ["420.jpg", "444.jpg", "grey.jpg", "large.jpg"], ResizeMode.allCases)
   func pixelsAreThoseOfLibvips(_ name: String, _ mode: ResizeMode) throws {
     for side in [17, 40, 300] {
       let geometry = ImageGeometry(size: PixelSize(width: side, height: side), resize: mode)

@@ -12,6 +12,7 @@ public struct ImageEmbedder: Sendable {
   /// How many pictures are worked on at the same time.
   public let threads: Int
   private let workers: WorkerStack
+  private let pool: WorkerPool
 
   /// Pictures that a worker takes at a time.
   static let batchSize = 8
@@ -24,6 +25,7 @@ public struct ImageEmbedder: Sendable {
     self.threads = threads ?? ProcessSettings.processorCount
     precondition(self.threads >= 1, "an embedder needs at least one thread")
     workers = WorkerStack(decoder: decoder, extractor: extractor, batchSize: Self.batchSize)
+    pool = WorkerPool(width: self.threads)
   }
 
   /// Some pictures of a collection, neighbours in its order.
@@ -49,7 +51,7 @@ public struct ImageEmbedder: Sendable {
   /// The embedding of one picture.
   public func embed(_ source: ImageSource) async throws -> [Float] {
     let workers = workers
-    return try await withTaskExecutorPreference(WorkerPool.shared) {
+    return try await withTaskExecutorPreference(pool) {
       try workers.withWorker { worker throws(SimilarityError) in try worker.embed(source) }
     }
   }
@@ -72,7 +74,7 @@ public struct ImageEmbedder: Sendable {
           isAtEnd = elements.count < Self.batchSize
           if elements.isEmpty { break }
           let number = submitted
-          group.addTask(executorPreference: WorkerPool.shared) {
+          group.addTask(executorPreference: pool) {
             let batch = try workers.withWorker { worker throws(SimilarityError) in try worker.embed(elements) }
             return (number, batch)
           }

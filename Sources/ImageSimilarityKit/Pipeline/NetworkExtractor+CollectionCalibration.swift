@@ -19,7 +19,7 @@ extension NetworkExtractor {
     precondition(limit >= 1, "a calibration needs at least one picture")
     let items = try await collection.spread(limit)
     let geometry = specification.input
-    return try await withTaskExecutorPreference(WorkerPool.shared) {
+    return try await withTaskExecutorPreference(WorkerPool(width: 1)) {
       var batch = ImageBatch(capacity: limit, size: geometry.size)
       var firstProblem: SimilarityError?
       for item in items {
