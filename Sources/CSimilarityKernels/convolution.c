@@ -10,6 +10,8 @@
 
 // Input that a block of lines reads; the rest of a 1 MiB L2 cache is the panel's and the output's.
 enum { IMSIM_BLOCK_BYTES = 256 << 10 };
+// How far ahead of the products weights are asked for: about what memory's latency takes.
+enum { IMSIM_PREFETCH_BYTES = 4096 };
 
 #define FOR_EACH_TILE_4(T) T(1) T(2) T(3) T(4)
 #define FOR_EACH_TILE_6(T) FOR_EACH_TILE_4(T) T(5) T(6)

@@ -44,23 +44,23 @@ struct WinogradStep: Sendable {
   @unsafe func run(_ context: StepContext, rows: Range<Int>, pictures: Range<Int>) {
     let first = rows.lowerBound / Self.tileOutputs * tileColumns
     let last = (rows.upperBound + Self.tileOutputs - 1) / Self.tileOutputs * tileColumns
-    var parts: [Part] = []
-    var filled = 0
-    for picture in pictures {
-      var tile = first
-      while tile < last {
-        let count = min(last - tile, tilesPerBlock - filled)
-        parts.append(Part(picture: picture, tiles: tile..<tile + count, slot: filled))
+    // Blocks of nearly the same size: each reads all weights.
+    let total = (last - first) * pictures.count
+    let blocks = (total + tilesPerBlock - 1) / tilesPerBlock
+    for block in 0..<blocks {
+      let tiles = total * block / blocks..<total * (block + 1) / blocks
+      var parts: [Part] = []
+      var tile = tiles.lowerBound
+      while tile < tiles.upperBound {
+        let (picture, inPicture) = tile.quotientAndRemainder(dividingBy: last - first)
+        let count = min(last - first - inPicture, tiles.upperBound - tile)
+        let start = first + inPicture
+        parts.append(
+          Part(picture: pictures.lowerBound + picture, tiles: start..<start + count, slot: tile - tiles.lowerBound))
         tile += count
-        filled += count
-        if filled == tilesPerBlock {
-          unsafe run(context, parts, tiles: filled)
-          parts.removeAll(keepingCapacity: true)
-          filled = 0
-        }
       }
+      unsafe run(context, parts, tiles: tiles.count)
     }
-    if filled > 0 { unsafe run(context, parts, tiles: filled) }
   }
 
   @unsafe private func run(_ context: StepContext, _ parts: [Part], tiles: Int) {
