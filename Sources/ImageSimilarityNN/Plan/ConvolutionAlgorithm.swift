@@ -19,8 +19,7 @@ enum ConvolutionAlgorithm: Sendable, Hashable {
   ) -> ConvolutionAlgorithm {
     let (input, output) = (node.inputs[0], node.output)
     guard window == NetworkBuilder.Window(kernel: 3, stride: 1, padTop: 1, padLeft: 1),
-      output.height == input.height, output.width == input.width, output.channels % Int(IMSIM_WINOGRAD_PANEL) == 0,
-      element != .u8
+      output.height == input.height, output.width == input.width, element != .u8
     else { return .direct }
 
     let products = input.channels * output.channels
