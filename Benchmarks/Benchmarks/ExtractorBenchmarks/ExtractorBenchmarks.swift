@@ -17,7 +17,15 @@ let benchmarks: @Sendable () -> Void = {
       }
     }
   }
-  measureDecoding()
+  measureDecoding("a 4000x3000 JPEG") {
+    let size = PixelSize(width: 4000, height: 3000)
+    let gradient = (0..<size.area * 3).map { UInt8(truncatingIfNeeded: $0 / 3 % size.width / 16 + $0 / 36_000) }
+    return try RGBImage(size: size, pixels: gradient).jpegData()
+  }
+  measureDecoding("a 640x480 photograph") {
+    let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..")
+    return try Data(contentsOf: root.appending(path: "Sources/CDemoPhotos/photos/castle-chambord.jpg"))
+  }
   measureSearch(queries: 1)
   measureSearch(queries: 100)
 }
@@ -37,7 +45,7 @@ private func measureExtraction(_ backbone: any Backbone, _ precision: Precision,
     try extractor.extract(images, using: &workspace, into: &span)
     let duration = try benchmark.measure { try extractor.extract(images, using: &workspace, into: &span) }
     benchmark.measurement(imagesPerSecond, Int((Double(count) / (duration / .seconds(1))).rounded()))
-  } setup: {
+  } setup: { () throws -> NetworkExtractor in
     let weights = try backbone.randomWeights(seed: 1)
     guard precision == .int8 else { return try NetworkExtractor(backbone, weights: weights, precision: precision) }
     let calibration = try NetworkExtractor(backbone, weights: weights)
@@ -46,17 +54,15 @@ private func measureExtraction(_ backbone: any Backbone, _ precision: Precision,
   }
 }
 
-/// A 12-megapixel JPEG file in memory, to the input of a network.
-private func measureDecoding() {
-  Benchmark("decode a 4000x3000 JPEG to 224x224") { benchmark, jpeg in
+/// A JPEG file in memory, to the input of a network.
+private func measureDecoding(_ name: String, jpeg: @escaping @Sendable () throws -> Data) {
+  Benchmark("decode \(name) to 224x224") { benchmark, jpeg in
     let geometry = ImageGeometry(size: PixelSize(width: 224, height: 224), resize: .pad)
     let decoder = VipsImageDecoder()
     let duration = try benchmark.measure { blackHole(try decoder.decode(.data(jpeg), as: geometry)) }
     benchmark.measurement(imagesPerSecond, Int((1 / (duration / .seconds(1))).rounded()))
   } setup: {
-    let size = PixelSize(width: 4000, height: 3000)
-    let gradient = (0..<size.area * 3).map { UInt8(truncatingIfNeeded: $0 / 3 % size.width / 16 + $0 / 36_000) }
-    return try RGBImage(size: size, pixels: gradient).jpegData()
+    try jpeg()
   }
 }
 
@@ -65,7 +71,8 @@ private func measureSearch(queries count: Int) {
   let (rows, dimension) = (50_000, 1280)
   Benchmark(
     "search \(rows) x \(dimension), queries: \(count)",
-    configuration: .init(metrics: [.wallClock, .peakMemoryResident, megabytesPerSecond])
+    configuration: .init(
+      metrics: [.wallClock, .peakMemoryResident, megabytesPerSecond], units: [megabytesPerSecond: .count])
   ) { benchmark, index in
     let queries = EmbeddingMatrix.noise(rows: count, dimension: dimension, seed: 2)
     benchmark.startMeasurement()
@@ -75,7 +82,7 @@ private func measureSearch(queries count: Int) {
     benchmark.stopMeasurement()
     let bytes = rows * dimension * MemoryLayout<Float>.stride
     benchmark.measurement(megabytesPerSecond, Int((Double(bytes) / (duration / .microseconds(1))).rounded()))
-  } setup: {
+  } setup: { () throws -> ExactIndex in
     let index = ExactIndex(dimension: dimension)
     try index.upsert(.noise(rows: rows, dimension: dimension, seed: 1), ids: (0..<rows).map { "\($0)" })
     return index

@@ -7,8 +7,6 @@ enum Work {
   /// Bytes that are read and written at least.
   case bytes(Int)
 
-  static let speeds = [gigaOperations, megabytes]
-
   // Custom metrics are whole numbers: the units are such that three digits remain.
   private static let gigaOperations = BenchmarkMetric.custom("GOP/s", polarity: .prefersLarger, useScalingFactor: false)
   private static let megabytes = BenchmarkMetric.custom("MB/s", polarity: .prefersLarger, useScalingFactor: false)
@@ -30,7 +28,8 @@ enum Work {
 
 /// Measures what `prepare` returns, on one thread, with warm caches: the first run of each iteration does not count.
 func measure(_ name: String, _ work: Work, prepare: @escaping () -> () -> Void) {
-  Benchmark(name, configuration: .init(metrics: [.wallClock, work.metric])) { benchmark, run in
+  Benchmark(name, configuration: .init(metrics: [.wallClock, work.metric], units: [work.metric: .count])) {
+    benchmark, run in
     run()
     benchmark.startMeasurement()
     let start = ContinuousClock.now
