@@ -23,7 +23,7 @@ let package = Package(
     .target(
       name: "ImageSimilarityNN",
       dependencies: [
-        "ImageSimilarityCore", "ImageSimilarityFiles", "CSimilarityKernels", "COpenBLAS", "CBundledWeights",
+        "ImageSimilarityCore", "ImageSimilarityFiles", "CSimilarityKernels", "CBundledWeights",
       ]),
     .target(
       name: "ImageSimilaritySearch",

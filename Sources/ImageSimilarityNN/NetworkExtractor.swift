@@ -8,10 +8,11 @@ public import ImageSimilarityFiles
   internal import Foundation
 #endif
 
-/// A convolutional network as a feature extractor, on BLAS.
+/// A convolutional network as a feature extractor, on kernels for the processor's vector instructions.
 ///
-/// Preparation folds batch normalisation into the weights and lays out all memory; after that, extraction allocates nothing
-/// and shares everything but a ``NetworkWorkspace`` between threads. Swap the backbone in one line:
+/// Preparation folds batch normalisation into the weights, packs them for the kernels and lays out all memory. After that,
+/// threads share everything but a ``NetworkWorkspace``, whose size does not depend on the batch. Swap the backbone in one
+/// line:
 ///
 /// ```swift
 /// let small = try NetworkExtractor(SqueezeNet(.version1x1), weights: WeightsFile(contentsOf: url))
@@ -43,7 +44,6 @@ public struct NetworkExtractor: FeatureExtractor {
     preprocessing: Preprocessing? = nil, resize: ResizeMode = defaultResize, precision: Precision = .fp32,
     calibration: Calibration? = nil
   ) throws(SimilarityError) {
-    BLASSettings.applyDefaultIfNeeded()
     let preprocessing = preprocessing ?? backbone.preprocessing
     let digest = weights.digest
     try Self.check(precision, calibration, architecture: backbone.name, weights: digest)
@@ -72,7 +72,8 @@ public struct NetworkExtractor: FeatureExtractor {
     }
   }
 
-  /// The instruction set whose kernels run here: `portable`, `avx2` or `avx512`.
+  /// The instruction set whose kernels run here: `portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`. It is the
+  /// best of this processor, or what the environment variable `IMSIM_ISA` names, where that is lower.
   public static var instructionSet: String {
     unsafe String(cString: imsim_convolution_kernels_current().pointee.name)
   }

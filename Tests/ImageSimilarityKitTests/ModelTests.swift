@@ -175,6 +175,20 @@ enum Photos {
     #expect((1...threads).contains(crowd.most))
   }
 
+  @Test func aModelOfAnEarlierRevisionIsRefusedWithAdvice() async throws {
+    let folder = try TemporaryFolder()
+    let current = try NetworkExtractor.bundled()
+    var earlier = Stub(specification: current.specification)
+    earlier.specification.fingerprint.revision -= 1
+    let url = folder.url("m.imsim")
+    _ = try await SimilarityModel.create(at: url, extractor: earlier)
+    let error = await #expect(throws: SimilarityError.self) {
+      try await SimilarityModel.open(at: url, extractor: current)
+    }
+    #expect(error?.code == .fingerprintMismatch)
+    #expect(error?.message.hasSuffix("index the pictures into a new model") == true)
+  }
+
   @Test func precisionsAreNotMixedAndTheCalibrationStaysWithTheModel() async throws {
     let folder = try TemporaryFolder()
     let exact = try NetworkExtractor.bundled()

@@ -1,4 +1,5 @@
 import ImageSimilarityKit
+import SeededNoise
 
 extension ImageBatch {
   /// Noise, the same at every run.
@@ -14,15 +15,12 @@ extension ImageBatch {
   }
 }
 
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
+extension EmbeddingMatrix {
+  /// Elements between -1 and 1.
+  static func noise(rows: Int, dimension: Int, seed: UInt64) -> EmbeddingMatrix {
+    var generator = SplitMix64(state: seed)
+    return EmbeddingMatrix(
+      rows: rows, dimension: dimension,
+      values: (0..<rows * dimension).map { _ in Float.random(in: -1...1, using: &generator) })
   }
 }

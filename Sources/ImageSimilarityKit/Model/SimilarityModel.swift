@@ -171,9 +171,14 @@ public final class SimilarityModel: Sendable {
 extension ExtractorSpecification {
   func requireCompatible(_ other: ExtractorSpecification, model: URL) throws(SimilarityError) {
     guard !isCompatible(with: other) else { return }
-    throw SimilarityError(
-      .fingerprintMismatch,
+    var message =
       "\(model.path) holds embeddings of (\(fingerprint), input \(input.size) \(input.resize.rawValue)), which cannot be "
-        + "compared with those of (\(other.fingerprint), input \(other.input.size) \(other.input.resize.rawValue))")
+      + "compared with those of (\(other.fingerprint), input \(other.input.size) \(other.input.resize.rawValue))"
+    var sameRevision = self
+    sameRevision.fingerprint.revision = other.fingerprint.revision
+    if sameRevision.isCompatible(with: other) {
+      message += ". Only the revision differs, so another version made them: index the pictures into a new model"
+    }
+    throw SimilarityError(.fingerprintMismatch, message)
   }
 }

@@ -82,6 +82,7 @@ func multiply(
     aRows.lowerBound >= 0 && aRows.upperBound <= a.rows && bRows.lowerBound >= 0 && bRows.upperBound <= b.rows
       && a.dimension == b.dimension && products.count >= aRows.count * bRows.count,
     "the operands of a matrix product do not fit together")
+  BLASSettings.applyDefaultIfNeeded()
   a.withElements { aElements in
     b.withElements { bElements in
       unsafe aElements.withUnsafeBufferPointer { aElements in
