@@ -47,11 +47,12 @@ extension Quantization {
           .invalidArgument, "the calibration has no range for the layer '\(layer.name)'; calibrate the network anew")
       }
       let root = find(node.output)
-      ranges[root] = ranges[root].map { known in
-        var both = known
-        both.formUnion(range)
-        return both
-      } ?? range
+      ranges[root] =
+        ranges[root].map { known in
+          var both = known
+          both.formUnion(range)
+          return both
+        } ?? range
     }
     var quantizations: [NetworkBuilder.Value: Quantization] = [:]
     for node in nodes {
