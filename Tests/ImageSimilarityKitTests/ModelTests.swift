@@ -339,8 +339,11 @@ enum Photos {
     var results: [Result]
   }
 
-  @Test(.enabled(if: Photos.hasShared, "needs ../shared"), arguments: [ResizeMode.pad, .squash])
-  func qualityEqualsTheReference(_ mode: ResizeMode) async throws {
+  /// The reference is in fp32. Reduced precisions keep the mean average precision within half a point.
+  @Test(
+    .enabled(if: Photos.hasShared, "needs ../shared"),
+    arguments: [(ResizeMode.pad, Precision.fp32), (.squash, .fp32), (.pad, .bf16), (.pad, .int8)])
+  func qualityEqualsTheReference(_ mode: ResizeMode, _ precision: Precision) async throws {
     let goldens = Photos.root.appending(path: "Tests/ImageSimilarityKitTests/Goldens/retrieval.json")
     let reference = try JSONDecoder().decode(Reference.self, from: Data(contentsOf: goldens))
     let expected = try #require(
@@ -348,11 +351,11 @@ enum Photos {
     let folder = try TemporaryFolder()
     let model = try await SimilarityModel.create(
       at: folder.url("m.imsim"), from: .folder(Photos.shared.appending(path: "data/caltech101-20")),
-      extractor: NetworkExtractor.bundled(resize: mode))
+      extractor: NetworkExtractor.bundled(resize: mode, precision: precision))
     #expect(model.count == 2020)
     let found = try await model.evaluate()
     #expect(abs(found.precisionAt1 - expected.precisionAt1) < 0.01)
-    #expect(abs(found.meanAveragePrecision - expected.meanAveragePrecision) < 0.01)
+    #expect(abs(found.meanAveragePrecision - expected.meanAveragePrecision) < (precision == .fp32 ? 0.01 : 0.005))
   }
 
   @Test(.enabled(if: Photos.hasShared, "needs ../shared"))
