@@ -20,8 +20,10 @@ struct Doctor: AsyncParsableCommand {
     say("processors     \(ProcessSettings.processorCount)")
     say("processor      \(Processor.current.model)")
     say("kernels        \(NetworkExtractor.instructionSet) (IMSIM_ISA lowers it)")
-    say("bf16           \(Self.support(Processor.current.hasBF16))")
-    say("int8           \(Self.support(Processor.current.hasInt8))")
+    for precision in Precision.allCases where precision != .fp32 {
+      let isFast = NetworkExtractor.acceleratedPrecisions.contains(precision)
+      say("\(precision.rawValue)           \(isFast ? "the processor has instructions for it" : "emulated: slower than fp32")")
+    }
     say("blas           \(BLASSettings.version), core \(BLASSettings.core)")
     say("libvips        \(try VipsSettings.version)")
 
@@ -44,9 +46,5 @@ struct Doctor: AsyncParsableCommand {
       throw SimilarityError(.notFinite, "the network gives no sensible embedding on this machine")
     }
     say("everything works")
-  }
-
-  private static func support(_ hasInstructions: Bool) -> String {
-    hasInstructions ? "the processor has instructions for it" : "the processor has no instructions for it"
   }
 }

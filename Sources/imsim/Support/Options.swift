@@ -91,7 +91,10 @@ private struct ExtractorChoice {
   var calibration: Calibration?
 
   func makeExtractor() throws -> NetworkExtractor {
-    try NetworkExtractor(
+    if !NetworkExtractor.acceleratedPrecisions.contains(precision) {
+      warn("\(precision.rawValue) is slower than fp32 here: the processor has no instructions for it")
+    }
+    return try NetworkExtractor(
       named: backbone, weights: weights.map { URL(argument: $0) }, layer: layer, preprocessing: preprocessing,
       resize: resize, precision: precision, calibration: calibration)
   }

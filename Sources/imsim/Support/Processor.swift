@@ -16,8 +16,6 @@
 struct Processor {
   /// For example `AMD EPYC 9B45`; `unknown` where nothing says it.
   let model: String
-  /// The features that Linux lists, for example `avx512_bf16`.
-  private let flags: Set<Substring>
 
   static let current = Processor(cpuInfo: (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? "")
 
@@ -27,14 +25,7 @@ struct Processor {
         .first
     }
     model = value("model name").map { String($0.drop { $0 == " " }) } ?? "unknown"
-    flags = Set((value("flags") ?? "").split(separator: " "))
   }
-
-  /// Whether it multiplies bfloat16 numbers.
-  var hasBF16: Bool { flags.contains("avx512_bf16") }
-
-  /// Whether it multiplies and sums bytes (VNNI).
-  var hasInt8: Bool { flags.contains("avx512_vnni") || flags.contains("avx_vnni") }
 }
 
 /// The most memory that this process had at any time.
