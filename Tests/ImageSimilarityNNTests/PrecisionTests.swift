@@ -42,6 +42,69 @@ import Testing
     }
   }
 
+  /// Channels that fill neither vectors nor 32 bits, slices that a window reads, maps that tiles do not divide.
+  @Test(arguments: [Precision.bf16, .int8]) func oddNetworkKeepsItsDirections(_ precision: Precision) throws {
+    let backbone = OddNet(parts: (12, 20))
+    try Fixtures.withWeights(seededWeights(backbone, seed: 3)) { url in
+      let weights = try WeightsFile(contentsOf: url)
+      let pictures = ImageBatch(noise(count: 5, size: backbone.inputSize))
+      for layer in EmbeddingLayer.allCases {
+        let exact = try NetworkExtractor(backbone, weights: weights, layer: layer)
+        let expected = try exact.extract(pictures)
+        let found = try NetworkExtractor(
+          backbone, weights: weights, layer: layer, precision: precision,
+          calibration: precision == .int8 ? exact.calibration(on: pictures) : nil
+        ).extract(pictures)
+        for row in 0..<pictures.count {
+          #expect(cosine(found[row], expected[row]) >= (precision == .bf16 ? 0.999 : 0.99), "\(layer) \(row)")
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [Precision.bf16, .int8]) func networkThatOnlyFP32RunsSaysSo(_ precision: Precision) throws {
+    let backbone = OddNet(parts: (13, 19))
+    try Fixtures.withWeights(seededWeights(backbone, seed: 3)) { url in
+      let weights = try WeightsFile(contentsOf: url)
+      let exact = try NetworkExtractor(backbone, weights: weights)
+      let calibration =
+        try precision == .int8 ? exact.calibration(on: ImageBatch(noise(count: 1, size: backbone.inputSize))) : nil
+      let error = #expect(throws: SimilarityError.self) {
+        try NetworkExtractor(backbone, weights: weights, precision: precision, calibration: calibration)
+      }
+      #expect(error?.code == .invalidArgument && error?.message.contains("concatenates 13 channels") == true)
+    }
+  }
+
+  private struct OddNet: Backbone {
+    /// The channels of two values that are concatenated.
+    var parts: (Int, Int)
+    let name = "odd-net"
+    let inputSize = PixelSize(width: 37, height: 23)
+    let preprocessing = Preprocessing.imagenet
+
+    func build(_ network: inout NetworkBuilder) -> BackboneOutputs {
+      let stem = network.convolution(
+        network.input, "stem", channels: 10, kernel: 5, stride: 2, padding: .same, bias: true, activation: .relu)
+      let wide = network.convolution(
+        stem, "wide", channels: 7, kernel: 3, padding: .symmetric(2), bias: true, activation: .relu6)
+      let depthwise = network.convolution(
+        wide, "depthwise", channels: 7, kernel: 3, stride: 2, padding: .same, grouping: .depthwise, bias: true)
+      let left = network.convolution(
+        depthwise, "left", channels: parts.0, kernel: 1, bias: true, activation: .relu)
+      let right = network.convolution(
+        depthwise, "right", channels: parts.1, kernel: 3, padding: .symmetric(1), bias: true, activation: .relu)
+      let both = network.concatenate([left, right])
+      let slice = network.convolution(
+        right, "slice", channels: both.channels, kernel: 3, padding: .symmetric(1), bias: true, activation: .relu,
+        adding: both)
+      let pooled = network.maxPool(slice, kernel: 3, stride: 2, ceilMode: true)
+      let last = network.convolution(pooled, "last", channels: 33, kernel: 1, bias: true, activation: .relu)
+      let vector = network.globalAveragePool(last)
+      return BackboneOutputs(pooled: vector, scores: network.linear(vector, "classifier", features: 9))
+    }
+  }
+
   private func expectCosines(
     _ backbone: any Backbone, _ weights: WeightsFile, _ precision: Precision, preprocessing: Preprocessing? = nil
   ) throws {
@@ -56,7 +119,6 @@ import Testing
     let bound = precision == .bf16 ? 0.999 : 0.99
     for row in 0..<pictures.count {
       let cosine = cosine(found[row], expected[row])
-      print(backbone.name, precision, cosine)
       #expect(cosine >= bound && cosine < 1, "picture \(row)")
     }
   }

@@ -177,7 +177,7 @@ extension PlanCompiler {
       return QuantizedInput(
         scale: quantization.scale, zeros: [Float](repeating: Float(quantization.zero), count: folded.channels))
     }
-    precondition(folded.channels == 3, "a network begins with a dense convolution of the picture")
+    precondition(folded.channels == 3, "a picture's bytes are for dense convolutions")
     let scale = preprocessing.scaleAndShift.scale
     for i in folded.values.indices { folded.values[i] *= scale[i / folded.filters % folded.channels] }
     return QuantizedInput(scale: 1, zeros: pixelZeros)

@@ -51,13 +51,30 @@ struct PlanCompiler {
       input: input, nodes: nodes,
       costs: zip(nodes, algorithms).map { Self.cost(of: $0, $1, elements: elements) })
     arena = ArenaLayout(input: input, nodes: nodes, output: output, schedule: schedule, elements: elements)
+    if element != .fp32 { try checkReduced(output: output) }
+  }
+
+  /// Throws where a network needs what the reduced precisions do not have.
+  private func checkReduced(output: NetworkBuilder.Value) throws(SimilarityError) {
+    func fail(_ reason: String) -> SimilarityError {
+      SimilarityError(.invalidArgument, "this network runs in fp32 alone: \(reason)")
+    }
+    guard arena.slot(output).element == .fp32 else {
+      throw fail("its embedding comes without a global average pool before it")
+    }
     for node in nodes {
-      if case .concatenate = node.layer {
-        for part in node.inputs.dropLast() where part.channels % elements(part).unit != 0 {
-          throw SimilarityError(
-            .invalidArgument,
-            "this network concatenates \(part.channels) channels, which this precision needs in multiples of "
-              + "\(elements(part).unit); use fp32")
+      switch node.layer {
+      case .concatenate:
+        for part in node.inputs.dropLast() where part.channels % element.unit != 0 {
+          throw fail("it concatenates \(part.channels) channels, and only multiples of \(element.unit) can be")
+        }
+      case .linear where arena.slot(node.inputs[0]).element != .fp32:
+        throw fail("a linear layer comes without a global average pool before it")
+      case .convolution(let layer) where element == .u8 && layer.grouping == .dense && layer.residual != input:
+        break  // A picture's bytes, each channel with a zero point of its own, are for these.
+      default:
+        guard element != .u8 || !node.inputs.contains(input) else {
+          throw fail("something else than a dense convolution reads the picture")
         }
       }
     }
