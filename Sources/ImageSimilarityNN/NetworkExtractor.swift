@@ -72,8 +72,8 @@ public struct NetworkExtractor: FeatureExtractor {
     }
   }
 
-  /// The instruction set whose kernels run here: `portable`, `avx2` or `avx512`.
+  /// The instruction set whose kernels run here: `portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`.
   public static var instructionSet: String {
-    unsafe String(cString: imsim_convolution_kernels_current().pointee.name)
+    unsafe String(cString: imsim_level_name(imsim_level_current()))
   }
 }
