@@ -75,6 +75,15 @@ final class Tensor<E: TensorElement> {
   /// All bits, guards included.
   var elements: [E.Bits] { (0..<storage.count).map { storage[$0].bits } }
 
+  /// The first element that differs in its bits, guards included, from another tensor of this shape.
+  func difference(from expected: Tensor) -> String? {
+    for i in 0..<storage.count where storage[i].bits != expected.storage[i].bits {
+      let (y, x) = (i / row - border.top, i % row / pixel - border.left)
+      return "(\(y), \(x), \(i % row % pixel)) is \(storage[i]), not \(expected.storage[i])"
+    }
+    return nil
+  }
+
   func setPixels(rows: Range<Int>? = nil, _ element: (_ y: Int, _ x: Int, _ c: Int) -> E) {
     for y in rows ?? 0..<height {
       for x in 0..<width { for c in 0..<channels { storage[offset(y, x) + c] = element(y, x, c) } }

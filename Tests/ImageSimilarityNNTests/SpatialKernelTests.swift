@@ -63,7 +63,7 @@ import Testing
             return E.result(sum, bias[c], scale[c], clamp)
           }
           #expect(
-            output.elements == expected.elements,
+            output.difference(from: expected) == nil,
             "\(E.self) \(height)x\(width)x\(channels)+\(spare) kernel \(kernel) stride \(stride) rows \(rows)")
         }
       }
@@ -139,7 +139,7 @@ import Testing
             return largest!
           }
           #expect(
-            output.elements == expected.elements,
+            output.difference(from: expected) == nil,
             "\(E.self) \(height)x\(width)x\(channels)+\(spare) kernel \(kernel) stride \(stride) rows \(rows)")
         }
       }
@@ -192,20 +192,20 @@ import Testing
         unsafe kernels.input_f32(
           rgb.pointer, Int32(width), single.origin, single.row, scale, shift, swap ? 1 : 0, begin, end)
         wantedSingle.setPixels(rows: rows, value)
-        #expect(single.elements == wantedSingle.elements)
+        #expect(single.difference(from: wantedSingle) == nil)
 
         let half = Tensor<UInt16>(height, width, 4, spare: 0, border: (1, 1, 1, 1))
         let wantedHalf = half.blank
         unsafe kernels.input_bf16(
           rgb.pointer, Int32(width), half.origin, half.row, scale, shift, swap ? 1 : 0, begin, end)
         wantedHalf.setPixels(rows: rows) { y, x, c in c == 3 ? 0 : UInt16.rounding(value(y, x, c)) }
-        #expect(half.elements == wantedHalf.elements)
+        #expect(half.difference(from: wantedHalf) == nil)
 
         let bytes = Tensor<UInt8>(height, width, 4, spare: 0, border: (1, 1, 1, 1))
         let wantedBytes = bytes.blank
         unsafe kernels.input_u8(rgb.pointer, Int32(width), bytes.origin, bytes.row, swap ? 1 : 0, begin, end)
         wantedBytes.setPixels(rows: rows) { y, x, c in c == 3 ? 0 : rgb[(y * width + x) * 3 + (swap ? 2 - c : c)] }
-        #expect(bytes.elements == wantedBytes.elements)
+        #expect(bytes.difference(from: wantedBytes) == nil)
       }
     }
   }
@@ -242,7 +242,7 @@ import Testing
           tensor.origin, MemoryLayout<E>.size, value, tensor.pixel, tensor.row, 2, 3, Int32(channels),
           Int32(border.top), Int32(border.left), Int32(border.bottom), Int32(border.right))
         expected.setAll { y, x, c in (0..<2).contains(y) && (0..<3).contains(x) ? E.guardElement : fill }
-        #expect(tensor.elements == expected.elements, "\(E.self) \(channels)+\(spare)")
+        #expect(tensor.difference(from: expected) == nil, "\(E.self) \(channels)+\(spare)")
       }
     }
     check(Float(0), 0)
