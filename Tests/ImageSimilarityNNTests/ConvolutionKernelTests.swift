@@ -81,8 +81,8 @@ import Testing
               residual: added.map { $0[y - image, x, f].value }, clamp: clamp)
           }
         }
-        let difference = output.difference(from: expected)
-        #expect(difference == nil, "\(E.self) level \(level): \(s), residual \(added != nil)")
+        #expect(
+          output.difference(from: expected) == nil, "\(E.self) level \(level): \(s), residual \(added != nil)")
       }
     }
   }
