@@ -237,8 +237,8 @@ INLINE void transform_weights(
 }
 
 INLINE void transform_panel(
-    int outputs, const float *weights, ptrdiff_t count, ptrdiff_t channels, const double *factors, float *panel,
-    ptrdiff_t position_stride) {
+    int outputs, const float *weights, ptrdiff_t count, ptrdiff_t channels, const double *factors, ptrdiff_t width,
+    float *panel, ptrdiff_t position_stride) {
   enum { F = IMSIM_WINOGRAD_PANEL };
   const int n = outputs + 2;
   double kernel[3 * 3][F] = {{0}}, columns[6][3][F], row[6][F];
@@ -251,8 +251,8 @@ INLINE void transform_panel(
     for (int i = 0; i < n; i++) {
       transform_weights(outputs, columns[i][0], F, row[0], F);
       for (int j = 0; j < n; j++) {
-        float *restrict to = panel + (i * n + j) * position_stride + c * F;
-        for (int f = 0; f < F; f++) to[f] = (float)row[j][f];
+        float *restrict to = panel + (i * n + j) * position_stride + c * width;
+        for (ptrdiff_t f = 0; f < width; f++) to[f] = (float)row[j][f];
       }
     }
   }
@@ -260,12 +260,12 @@ INLINE void transform_panel(
 
 void imsim_winograd_weights(
     int outputs, const float *weights, ptrdiff_t filters, ptrdiff_t channels, const double *factors,
-    ptrdiff_t filter_begin, float *panel, ptrdiff_t position_stride) {
-  const ptrdiff_t left = filters - filter_begin, count = left < IMSIM_WINOGRAD_PANEL ? left : IMSIM_WINOGRAD_PANEL;
+    ptrdiff_t filter_begin, ptrdiff_t width, float *panel, ptrdiff_t position_stride) {
+  const ptrdiff_t left = filters - filter_begin, count = left < width ? left : width;
   weights += filter_begin * channels * 9;
   factors += filter_begin;
-  if (outputs == 4) transform_panel(4, weights, count, channels, factors, panel, position_stride);
-  else transform_panel(2, weights, count, channels, factors, panel, position_stride);
+  if (outputs == 4) transform_panel(4, weights, count, channels, factors, width, panel, position_stride);
+  else transform_panel(2, weights, count, channels, factors, width, panel, position_stride);
 }
 
 ptrdiff_t imsim_winograd_position_stride(ptrdiff_t floats) { return ((floats + 15) / 16 | 1) * 16; }

@@ -177,7 +177,7 @@ import Testing
     for panel in 0..<panels {
       unsafe packed.withUnsafeMutableBufferPointer {
         unsafe imsim_winograd_weights(
-          Int32(s.outputs), weights, s.filters, s.channels, factors, panel * 32,
+          Int32(s.outputs), weights, s.filters, s.channels, factors, panel * 32, 32,
           $0.baseAddress! + panel * s.channels * 32, panels * s.channels * 32)
       }
     }

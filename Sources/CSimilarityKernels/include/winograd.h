@@ -51,15 +51,15 @@ typedef struct {
       ptrdiff_t residual_row, float low, float high, void *pixels);
 } imsim_winograd_kernels;
 
-// Filters side by side in transformed weights.
+// The widest panel of transformed weights, in filters.
 enum { IMSIM_WINOGRAD_PANEL = 32 };
 
-// Transforms a panel of filters, filter_begin..<filter_begin + 32, each times its factor: weights [filters, channels,
-// 3, 3] to panel[position * position_stride + channel * 32 + filter - filter_begin], zero for filters beyond the last.
-// Computed in double, rounded once.
+// Transforms a panel of filters, filter_begin..<filter_begin + width, width <= IMSIM_WINOGRAD_PANEL, each times its factor:
+// weights [filters, channels, 3, 3] to panel[position * position_stride + channel * width + filter - filter_begin], zero for
+// filters beyond the last. Computed in double, rounded once.
 void imsim_winograd_weights(
     int outputs, const float *weights, ptrdiff_t filters, ptrdiff_t channels, const double *factors,
-    ptrdiff_t filter_begin, float *panel, ptrdiff_t position_stride);
+    ptrdiff_t filter_begin, ptrdiff_t width, float *panel, ptrdiff_t position_stride);
 
 // The smallest odd multiple of 16 that is at least `floats`.
 ptrdiff_t imsim_winograd_position_stride(ptrdiff_t floats);

@@ -109,13 +109,16 @@ extension PlanCompiler {
     let (factors, bias) = try parameters.affine(of: layer, filters: step.filters)
     let weights = try parameters.tensor("\(layer.name).weight")
     write(bias, to: step.bias)
-    let panel = Int(IMSIM_WINOGRAD_PANEL)
     let stride = MemoryLayout<Float>.stride
-    for filter in Swift.stride(from: 0, to: step.filters, by: panel) {
+    // The panels of imsim_convolution_pack.
+    var filter = 0
+    while filter < step.filters {
+      let width = step.filters - filter > lanes ? 2 * Int(lanes) : Int(lanes)
       let start = unsafe constants.start + (step.weights + filter * step.channels * stride)
       unsafe imsim_winograd_weights(
-        Int32(WinogradStep.tileOutputs), weights, step.filters, step.channels, factors, filter,
+        Int32(WinogradStep.tileOutputs), weights, step.filters, step.channels, factors, filter, width,
         start.assumingMemoryBound(to: Float.self), step.positionBytes / stride)
+      filter += width
     }
   }
 

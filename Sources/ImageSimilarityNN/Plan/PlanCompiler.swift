@@ -9,7 +9,7 @@ struct PlanCompiler {
   let preprocessing: Preprocessing
   private let element: Element
   let quantizations: [NetworkBuilder.Value: Quantization]
-  private let algorithms: [Algorithm]
+  private let algorithms: [ConvolutionAlgorithm]
   private let schedule: Schedule
   private let roots: Roots
   let arena: ArenaLayout
@@ -17,12 +17,6 @@ struct PlanCompiler {
   private(set) var scratchBytes = 0
   private(set) var constants = AlignedBytes(count: 0)
   private var constantBytes = 0
-
-  /// How a convolution is computed.
-  private enum Algorithm {
-    case direct
-    case winograd
-  }
 
   init(
     input: NetworkBuilder.Value, nodes: [NetworkBuilder.Node], output: NetworkBuilder.Value,
@@ -71,18 +65,13 @@ struct PlanCompiler {
 
   // MARK: Choices
 
-  private static func algorithm(for node: NetworkBuilder.Node, element: Element) -> Algorithm {
+  private static func algorithm(for node: NetworkBuilder.Node, element: Element) -> ConvolutionAlgorithm {
     guard case .convolution(let layer) = node.layer, layer.grouping == .dense else { return .direct }
-    let window = layer.window
-    let isEligible =
-      window.kernel == 3 && window.stride == 1 && window.padTop == 1 && window.padLeft == 1
-      && node.output.height == node.inputs[0].height && node.output.width == node.inputs[0].width
-      && node.output.channels % Int(IMSIM_WINOGRAD_PANEL) == 0
-    return isEligible && element == .fp32 ? .winograd : .direct
+    return .fastest(node, window: layer.window, element: element)
   }
 
   private static func cost(
-    of node: NetworkBuilder.Node, _ algorithm: Algorithm, elements: (NetworkBuilder.Value) -> Element
+    of node: NetworkBuilder.Node, _ algorithm: ConvolutionAlgorithm, elements: (NetworkBuilder.Value) -> Element
   ) -> Schedule.Cost {
     func bytes(_ value: NetworkBuilder.Value) -> Int {
       value.height * value.width * value.channels * elements(value).size
