@@ -1,7 +1,8 @@
 #include "convolution.h"
+#include "instruction_set.h"
+#include "targets.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -15,17 +16,23 @@ enum { IMSIM_PREFETCH_BYTES = 4096 };
 
 #define FOR_EACH_TILE_4(T) T(1) T(2) T(3) T(4)
 #define FOR_EACH_TILE_6(T) FOR_EACH_TILE_4(T) T(5) T(6)
-#define FOR_EACH_TILE_14(T) FOR_EACH_TILE_6(T) T(7) T(8) T(9) T(10) T(11) T(12) T(13) T(14)
+#define FOR_EACH_TILE_8(T) FOR_EACH_TILE_6(T) T(7) T(8)
+#define FOR_EACH_TILE_14(T) FOR_EACH_TILE_8(T) T(9) T(10) T(11) T(12) T(13) T(14)
 
 // MARK: 128-bit vectors, which every x86-64 and ARM64 has
 
 #define LANES 4
-#define TILE_COLUMNS 4
-#define FOR_EACH_TILE FOR_EACH_TILE_4
 #define MASK ptrdiff_t
 #define MASK_OF(n) ((n) < LANES ? (n) : LANES)
 #define MINIMUM(a, b) __builtin_elementwise_min(a, b)
 #define MAXIMUM(a, b) __builtin_elementwise_max(a, b)
+#if defined(__x86_64__)
+#define U8_PAIRS(x, w) ((WORDS)_mm_madd_epi16((__m128i)(x), (__m128i)(w)))
+#else
+#define U8_PAIRS(x, w) (((x) << 16 >> 16) * ((w) << 16 >> 16) + ((x) >> 16) * ((w) >> 16))
+#endif
+#define TILE_COLUMNS 4
+#define FOR_EACH_TILE FOR_EACH_TILE_4
 #define VARIANT(name) name##_fp32_portable
 #include "convolution_fp32.inc"
 #undef VARIANT
@@ -35,66 +42,79 @@ enum { IMSIM_PREFETCH_BYTES = 4096 };
 #define VARIANT(name) name##_u8_portable
 #include "convolution_u8.inc"
 #undef VARIANT
-#undef LANES
 #undef TILE_COLUMNS
 #undef FOR_EACH_TILE
+#undef LANES
 #undef MASK
 #undef MASK_OF
 #undef MINIMUM
 #undef MAXIMUM
+#undef U8_PAIRS
 
 #if defined(__x86_64__)
 // MARK: AVX2
 
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX2))), apply_to = function)
 #define LANES 8
-#define TILE_COLUMNS 6
-#define FOR_EACH_TILE FOR_EACH_TILE_6
 #define MASK ptrdiff_t
 #define MASK_OF(n) ((n) < LANES ? (n) : LANES)
 #define MINIMUM(a, b) ((VECTOR)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #define MAXIMUM(a, b) ((VECTOR)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define U8_PAIRS(x, w) ((WORDS)_mm256_madd_epi16((__m256i)(x), (__m256i)(w)))
+#define TILE_COLUMNS 6
+#define FOR_EACH_TILE FOR_EACH_TILE_6
 #define VARIANT(name) name##_fp32_avx2
 #include "convolution_fp32.inc"
 #undef VARIANT
+#undef TILE_COLUMNS
+#undef FOR_EACH_TILE
+// Emulated products need registers of their own.
+#define TILE_COLUMNS 4
+#define FOR_EACH_TILE FOR_EACH_TILE_4
 #define VARIANT(name) name##_bf16_avx2
 #include "convolution_bf16.inc"
 #undef VARIANT
 #define VARIANT(name) name##_u8_avx2
 #include "convolution_u8.inc"
 #undef VARIANT
-#undef LANES
 #undef TILE_COLUMNS
 #undef FOR_EACH_TILE
+#undef LANES
 #undef MASK
 #undef MASK_OF
 #undef MINIMUM
 #undef MAXIMUM
+#undef U8_PAIRS
 #pragma clang attribute pop
 
 // MARK: AVX-512
 
 #define LANES 16
-#define TILE_COLUMNS 14
-#define FOR_EACH_TILE FOR_EACH_TILE_14
 #define MASK __mmask16
 #define MASK_OF(n) ((__mmask16)((n) < LANES ? (1 << (n)) - 1 : 0xffff))
 #define MINIMUM(a, b) ((VECTOR)_mm512_min_ps((__m512)(a), (__m512)(b)))
 #define MAXIMUM(a, b) ((VECTOR)_mm512_max_ps((__m512)(a), (__m512)(b)))
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
-#define VARIANT(name) name##_fp32_avx512
-#include "convolution_fp32.inc"
-#undef VARIANT
+#define U8_PAIRS(x, w) ((WORDS)_mm512_madd_epi16((__m512i)(x), (__m512i)(w)))
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512))), apply_to = function)
+// Emulated products need registers of their own.
+#define TILE_COLUMNS 8
+#define FOR_EACH_TILE FOR_EACH_TILE_8
 #define VARIANT(name) name##_bf16_avx512
 #include "convolution_bf16.inc"
 #undef VARIANT
 #define VARIANT(name) name##_u8_avx512
 #include "convolution_u8.inc"
 #undef VARIANT
+#undef TILE_COLUMNS
+#undef FOR_EACH_TILE
+#define TILE_COLUMNS 14
+#define FOR_EACH_TILE FOR_EACH_TILE_14
+#define VARIANT(name) name##_fp32_avx512
+#include "convolution_fp32.inc"
+#undef VARIANT
 #pragma clang attribute pop
 
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512VNNI))), apply_to = function)
 #define U8_DOT(sum, x, w) ((SUM)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(x), (__m512i)(w)))
 #define VARIANT(name) name##_u8_avx512vnni
 #include "convolution_u8.inc"
@@ -102,8 +122,7 @@ enum { IMSIM_PREFETCH_BYTES = 4096 };
 #undef U8_DOT
 #pragma clang attribute pop
 
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512BF16))), apply_to = function)
 #define BF16_DOT(sum, x, w) ((SUM)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(w)))
 #define BF16_NARROW(v) _mm512_cvtneps_pbh((__m512)(v))
 #define VARIANT(name) name##_bf16_avx512bf16
@@ -112,56 +131,34 @@ enum { IMSIM_PREFETCH_BYTES = 4096 };
 #undef BF16_DOT
 #undef BF16_NARROW
 #pragma clang attribute pop
-#undef LANES
 #undef TILE_COLUMNS
 #undef FOR_EACH_TILE
+#undef LANES
 #undef MASK
 #undef MASK_OF
 #undef MINIMUM
 #undef MAXIMUM
+#undef U8_PAIRS
 #endif
 
 // MARK: Choice
 
 static const imsim_convolution_kernels convolution_levels[IMSIM_LEVEL_COUNT] = {
-    {"portable", 4, 0, 0, {convolve_fp32_portable, convolve_bf16_portable, convolve_u8_portable}},
+    [IMSIM_LEVEL_PORTABLE] = {4, 0, {convolve_fp32_portable, convolve_bf16_portable, convolve_u8_portable}},
 #if defined(__x86_64__)
-    {"avx2", 8, 0, 0, {convolve_fp32_avx2, convolve_bf16_avx2, convolve_u8_avx2}},
-    {"avx512", 16, 0, 0, {convolve_fp32_avx512, convolve_bf16_avx512, convolve_u8_avx512}},
-    {"avx512vnni", 16, 0, 1, {convolve_fp32_avx512, convolve_bf16_avx512, convolve_u8_avx512vnni}},
-    {"avx512bf16", 16, 1, 1, {convolve_fp32_avx512, convolve_bf16_avx512bf16, convolve_u8_avx512vnni}},
+    [IMSIM_LEVEL_AVX2] = {8, 0, {convolve_fp32_avx2, convolve_bf16_avx2, convolve_u8_avx2}},
+    [IMSIM_LEVEL_AVX512] = {16, 0, {convolve_fp32_avx512, convolve_bf16_avx512, convolve_u8_avx512}},
+    [IMSIM_LEVEL_AVX512VNNI] = {16, 0, {convolve_fp32_avx512, convolve_bf16_avx512, convolve_u8_avx512vnni}},
+    [IMSIM_LEVEL_AVX512BF16] = {16, 1, {convolve_fp32_avx512, convolve_bf16_avx512bf16, convolve_u8_avx512vnni}},
 #endif
 };
 
-static int is_supported(int level) {
-#if defined(__x86_64__)
-  const int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-                     && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  const int vnni = avx512 && __builtin_cpu_supports("avx512vnni");
-  const int bf16 = vnni && __builtin_cpu_supports("avx512bf16");
-  return level == 0 || (level == 1 && avx2) || (level == 2 && avx512) || (level == 3 && vnni) || (level == 4 && bf16);
-#else
-  return level == 0;
-#endif
-}
-
 const imsim_convolution_kernels *imsim_convolution_kernels_for(int level) {
-  return level >= 0 && level < IMSIM_LEVEL_COUNT && is_supported(level) ? &convolution_levels[level] : NULL;
+  return imsim_level_is_supported(level) ? &convolution_levels[level] : NULL;
 }
 
 const imsim_convolution_kernels *imsim_convolution_kernels_current(void) {
-  // Every thread computes the same answer, so a race stores it twice and harms nothing.
-  static _Atomic(const imsim_convolution_kernels *) chosen;
-  if (chosen != NULL) return chosen;
-  const char *limit = getenv("IMSIM_ISA");
-  const imsim_convolution_kernels *best = &convolution_levels[0];
-  for (int level = 0; level < IMSIM_LEVEL_COUNT; level++) {
-    if (!is_supported(level)) continue;
-    best = &convolution_levels[level];
-    if (limit != NULL && strcmp(limit, best->name) == 0) break;
-  }
-  return chosen = best;
+  return &convolution_levels[imsim_level_current()];
 }
 
 // MARK: Weights

@@ -1,7 +1,8 @@
 #include "spatial.h"
+#include "instruction_set.h"
+#include "targets.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -90,7 +91,6 @@ static void depthwise_u8_portable(
 }
 
 static const imsim_spatial_kernels spatial_kernels_portable = {
-    .name = "portable",
     .depthwise_f32 = depthwise_f32_portable,
     .depthwise_bf16 = depthwise_bf16_portable,
     .depthwise_u8 = depthwise_u8_portable,
@@ -130,7 +130,7 @@ static inline ptrdiff_t inside(int x, int size) {
 static inline int row_pairs(int kernel) { return kernel / 4 * 2 + (kernel % 4 < 2 ? kernel % 4 : 2); }
 static inline int row_pair(int g) { return g / 2 * 4 + g % 2; }
 
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX2))), apply_to = function)
 #define VARIANT(name) name##_avx2
 #include "spatial_variant.inc"
 #undef VARIANT
@@ -138,7 +138,6 @@ static inline int row_pair(int g) { return g / 2 * 4 + g % 2; }
 #pragma clang attribute pop
 
 static const imsim_spatial_kernels spatial_kernels_avx2 = {
-    .name = "avx2",
     .depthwise_f32 = depthwise_f32_avx2,
     .depthwise_bf16 = depthwise_bf16_avx2,
     .depthwise_u8 = depthwise_u8_avx2,
@@ -154,8 +153,7 @@ static const imsim_spatial_kernels spatial_kernels_avx2 = {
     .range_f32 = range_f32_avx2,
 };
 
-#define AVX512 "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"
-#pragma clang attribute push(__attribute__((target(AVX512))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512))), apply_to = function)
 #define VARIANT(name) name##_avx512
 #include "spatial_variant.inc"
 #undef VARIANT
@@ -170,18 +168,26 @@ static const imsim_spatial_kernels spatial_kernels_avx2 = {
   .input_u8 = input_u8_avx512, .range_f32 = range_f32_avx512
 
 static const imsim_spatial_kernels spatial_kernels_avx512 = {
-    .name = "avx512",
     AVX512_TABLE,
     .depthwise_bf16 = depthwise_bf16_avx512,
     .depthwise_u8 = depthwise_u8_avx512,
 };
 
-#pragma clang attribute push(__attribute__((target(AVX512 ",avx512bf16,avx512vnni,avx512vbmi"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512VNNI))), apply_to = function)
+#include "spatial_avx512vnni.inc"
+#pragma clang attribute pop
+
+static const imsim_spatial_kernels spatial_kernels_avx512vnni = {
+    AVX512_TABLE,
+    .depthwise_bf16 = depthwise_bf16_avx512,
+    .depthwise_u8 = depthwise_u8_avx512vnni,
+};
+
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512BF16))), apply_to = function)
 #include "spatial_avx512bf16.inc"
 #pragma clang attribute pop
 
 static const imsim_spatial_kernels spatial_kernels_avx512bf16 = {
-    .name = "avx512bf16",
     AVX512_TABLE,
     .depthwise_bf16 = depthwise_bf16_avx512bf16,
     .depthwise_u8 = depthwise_u8_avx512bf16,
@@ -263,36 +269,18 @@ void imsim_spatial_fill_border(
   }
 }
 
-const imsim_spatial_kernels *imsim_spatial_kernels_for(int level) {
-  switch (level) {
-    case 0: return &spatial_kernels_portable;
+static const imsim_spatial_kernels *const spatial_levels[IMSIM_LEVEL_COUNT] = {
+    [IMSIM_LEVEL_PORTABLE] = &spatial_kernels_portable,
 #if defined(__x86_64__)
-    case 1: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &spatial_kernels_avx2 : NULL;
-    case 2:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-                     && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
-                 ? &spatial_kernels_avx512
-                 : NULL;
-    case 3:
-      return imsim_spatial_kernels_for(2) != NULL && __builtin_cpu_supports("avx512bf16")
-                     && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi")
-                 ? &spatial_kernels_avx512bf16
-                 : NULL;
+    [IMSIM_LEVEL_AVX2] = &spatial_kernels_avx2,
+    [IMSIM_LEVEL_AVX512] = &spatial_kernels_avx512,
+    [IMSIM_LEVEL_AVX512VNNI] = &spatial_kernels_avx512vnni,
+    [IMSIM_LEVEL_AVX512BF16] = &spatial_kernels_avx512bf16,
 #endif
-    default: return NULL;
-  }
+};
+
+const imsim_spatial_kernels *imsim_spatial_kernels_for(int level) {
+  return imsim_level_is_supported(level) ? spatial_levels[level] : NULL;
 }
 
-const imsim_spatial_kernels *imsim_spatial_kernels_current(void) {
-  // Every thread computes the same answer, so a race stores it twice and harms nothing.
-  static _Atomic(const imsim_spatial_kernels *) chosen;
-  if (chosen != NULL) return chosen;
-  const char *limit = getenv("IMSIM_ISA");
-  const imsim_spatial_kernels *best = imsim_spatial_kernels_for(0);
-  for (int level = 0; level < IMSIM_SPATIAL_LEVEL_COUNT; level++) {
-    const imsim_spatial_kernels *kernels = imsim_spatial_kernels_for(level);
-    if (kernels != NULL) best = kernels;
-    if (kernels != NULL && limit != NULL && strcmp(limit, kernels->name) == 0) break;
-  }
-  return chosen = best;
-}
+const imsim_spatial_kernels *imsim_spatial_kernels_current(void) { return spatial_levels[imsim_level_current()]; }

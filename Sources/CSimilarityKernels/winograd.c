@@ -1,6 +1,7 @@
 #include "winograd.h"
+#include "instruction_set.h"
+#include "targets.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -48,7 +49,6 @@ INLINE uint16_t bf16_of_float(float value) {
 // have to be kept instead.
 
 #define VARIANT(name) name##_portable
-#define VARIANT_NAME "portable"
 #define LANES 1
 
 typedef float vector_portable;
@@ -78,13 +78,11 @@ INLINE float clamp_portable(float x, float low, float high) {
 
 #include "winograd_variant.inc"
 #undef VARIANT
-#undef VARIANT_NAME
 #undef LANES
 
 #if defined(__x86_64__)
-#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX2))), apply_to = function)
 #define VARIANT(name) name##_avx2
-#define VARIANT_NAME "avx2"
 #define LANES 8
 
 typedef __m256 vector_avx2;
@@ -138,13 +136,11 @@ INLINE __m256 clamp_avx2(__m256 x, __m256 low, __m256 high) { return _mm256_min_
 
 #include "winograd_variant.inc"
 #undef VARIANT
-#undef VARIANT_NAME
 #undef LANES
 #pragma clang attribute pop
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512))), apply_to = function)
 #define VARIANT(name) name##_avx512
-#define VARIANT_NAME "avx512"
 #define LANES 16
 
 typedef __m512 vector_avx512;
@@ -187,13 +183,10 @@ INLINE __m512 clamp_avx512(__m512 x, __m512 low, __m512 high) { return _mm512_mi
 
 #include "winograd_variant.inc"
 #undef VARIANT
-#undef VARIANT_NAME
 #pragma clang attribute pop
 
-#pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target(IMSIM_TARGET_AVX512BF16))), apply_to = function)
 #define VARIANT(name) name##_avx512bf16
-#define VARIANT_NAME "avx512bf16"
 #define INHERITED_INPUT input_avx512
 
 typedef __m512 vector_avx512bf16;
@@ -212,7 +205,6 @@ INLINE void store_avx512bf16(void *to, __m512 x, int bf16, int whole, mask_avx51
 
 #include "winograd_variant.inc"
 #undef VARIANT
-#undef VARIANT_NAME
 #undef LANES
 #undef INHERITED_INPUT
 #pragma clang attribute pop
@@ -278,37 +270,18 @@ void imsim_winograd_weights(
 
 ptrdiff_t imsim_winograd_position_stride(ptrdiff_t floats) { return ((floats + 15) / 16 | 1) * 16; }
 
-const imsim_winograd_kernels *imsim_winograd_kernels_for(int isa) {
-  switch (isa) {
-    case 0: return &winograd_kernels_portable;
+static const imsim_winograd_kernels *const winograd_levels[IMSIM_LEVEL_COUNT] = {
+    [IMSIM_LEVEL_PORTABLE] = &winograd_kernels_portable,
 #if defined(__x86_64__)
-    case 1: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &winograd_kernels_avx2 : NULL;
-    case 2:
-      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-                     && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
-                 ? &winograd_kernels_avx512
-                 : NULL;
-    // All levels of this name need the same: bf16, vnni and vbmi.
-    case 3:
-      return imsim_winograd_kernels_for(2) != NULL && __builtin_cpu_supports("avx512bf16")
-                     && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi")
-                 ? &winograd_kernels_avx512bf16
-                 : NULL;
+    [IMSIM_LEVEL_AVX2] = &winograd_kernels_avx2,
+    [IMSIM_LEVEL_AVX512] = &winograd_kernels_avx512,
+    [IMSIM_LEVEL_AVX512VNNI] = &winograd_kernels_avx512,
+    [IMSIM_LEVEL_AVX512BF16] = &winograd_kernels_avx512bf16,
 #endif
-    default: return NULL;
-  }
+};
+
+const imsim_winograd_kernels *imsim_winograd_kernels_for(int level) {
+  return imsim_level_is_supported(level) ? winograd_levels[level] : NULL;
 }
 
-const imsim_winograd_kernels *imsim_winograd_kernels_current(void) {
-  // Every thread computes the same answer, so a race stores it twice and harms nothing.
-  static _Atomic(const imsim_winograd_kernels *) chosen;
-  if (chosen != NULL) return chosen;
-  const char *limit = getenv("IMSIM_ISA");
-  const imsim_winograd_kernels *best = imsim_winograd_kernels_for(0);
-  for (int isa = 0; isa < IMSIM_WINOGRAD_ISA_COUNT; isa++) {
-    const imsim_winograd_kernels *kernels = imsim_winograd_kernels_for(isa);
-    if (kernels != NULL) best = kernels;
-    if (kernels != NULL && limit != NULL && strcmp(limit, kernels->name) == 0) break;
-  }
-  return chosen = best;
-}
+const imsim_winograd_kernels *imsim_winograd_kernels_current(void) { return winograd_levels[imsim_level_current()]; }

@@ -75,6 +75,6 @@ public struct NetworkExtractor: FeatureExtractor {
   /// The instruction set whose kernels run here: `portable`, `avx2`, `avx512`, `avx512vnni` or `avx512bf16`. It is the
   /// best of this processor, or what the environment variable `IMSIM_ISA` names, where that is lower.
   public static var instructionSet: String {
-    unsafe String(cString: imsim_convolution_kernels_current().pointee.name)
+    unsafe String(cString: imsim_level_name(imsim_level_current()))
   }
 }

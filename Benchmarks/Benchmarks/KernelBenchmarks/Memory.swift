@@ -63,14 +63,8 @@ enum Element: String, CaseIterable {
   /// Elements of 32 bits, of which pixels have a whole number.
   var unit: Int { 4 / size }
 
-  /// Those that this processor, or IMSIM_ISA, has instructions for.
-  static let native = allCases.filter { element in
-    switch element {
-    case .fp32: true
-    case .bf16: Kernels.convolution.has_bf16 != 0
-    case .u8: Kernels.convolution.has_int8 != 0
-    }
-  }
+  /// Those that are not emulated on this processor, or by what IMSIM_ISA says.
+  static let native = allCases.filter { $0 != .bf16 || Kernels.convolution.has_bf16 != 0 }
 }
 
 /// The kernels that the package would choose here.

@@ -1,6 +1,7 @@
 #pragma once
 #include "convolution.h"
 #include "gather.h"
+#include "instruction_set.h"
 #include "search.h"
 #include "sha256.h"
 #include "spatial.h"

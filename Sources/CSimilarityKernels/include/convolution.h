@@ -46,20 +46,16 @@ typedef void (*imsim_convolve)(
 
 // One instruction set's variants.
 typedef struct {
-  // The instruction set's name, as the environment variable IMSIM_ISA spells it.
-  const char *name;
   // Floats of a vector.
   int lanes;
-  // Whether bf16 and u8 products have instructions of their own; without, they are emulated and slower than fp32.
-  int has_bf16, has_int8;
+  // Whether bf16 products have instructions of their own; without, they are no faster than fp32's. Those of u8 always are.
+  int has_bf16;
   imsim_convolve _Nonnull convolve[IMSIM_ELEMENT_COUNT];
 } imsim_convolution_kernels;
 
-enum { IMSIM_LEVEL_COUNT = 5 };
-
-// Level 0 (portable), 1 (avx2), 2 (avx512), 3 (avx512vnni), 4 (avx512bf16); NULL where this processor lacks it.
+// The variants of a level of instruction_set.h; NULL where this processor lacks it.
 const imsim_convolution_kernels *_Nullable imsim_convolution_kernels_for(int level);
-// The best of this processor, or what IMSIM_ISA names if that is lower.
+// Those of imsim_level_current().
 const imsim_convolution_kernels *imsim_convolution_kernels_current(void);
 
 // Bytes of a packed convolution, for channels that are a multiple of the unit (1, 2 or 4).

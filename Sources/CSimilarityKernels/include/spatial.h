@@ -40,9 +40,6 @@ typedef struct {
 
 // One level's variant of every operation. Each works on the output rows row_begin..<row_end.
 typedef struct {
-  // The level's name, as the environment variable IMSIM_ISA spells it.
-  const char *name;
-
   // Sums are fp32 (u8: exact int32). bf16 results are rounded to nearest even; subnormal ones may become zero.
   void (*depthwise_f32)(
       const imsim_spatial_depthwise *layer, const float *in, float *out, int row_begin, int row_end);
@@ -99,14 +96,10 @@ void imsim_spatial_fill_border(
     void *tensor, size_t element_size, uint32_t value, ptrdiff_t pixel, ptrdiff_t row, int height, int width,
     int channels, int top, int left, int bottom, int right);
 
-// The levels in ascending order; 0 is the portable one and always there.
-enum { IMSIM_SPATIAL_LEVEL_COUNT = 4 };
-
-// The variant of one level, or null where this CPU or build lacks it.
+// The variant of a level of instruction_set.h; null where this processor lacks it.
 const imsim_spatial_kernels *_Nullable imsim_spatial_kernels_for(int level);
 
-// The best variant for this CPU; the environment variable IMSIM_ISA (portable, avx2, avx512, avx512bf16) lowers it.
-// Chosen once.
+// That of imsim_level_current().
 const imsim_spatial_kernels *imsim_spatial_kernels_current(void);
 
 #if defined(__clang__)

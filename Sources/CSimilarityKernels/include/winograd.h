@@ -33,9 +33,6 @@ typedef struct {
 
 // One instruction set's variant of both transforms. Results do not depend on how tiles are split into ranges.
 typedef struct {
-  // The instruction set's name, as the environment variable IMSIM_ISA spells it.
-  const char *name;
-
   // transformed[position * position_stride + (tile - tile_begin) * tile_stride + c] for tile_begin <= tile < tile_end.
   //
   // `pixels` is pixel (0, 0); a border of one pixel around the image is read too, nothing beyond it: what a tile at the
@@ -67,14 +64,10 @@ void imsim_winograd_weights(
 // The smallest odd multiple of 16 that is at least `floats`.
 ptrdiff_t imsim_winograd_position_stride(ptrdiff_t floats);
 
-// The instruction sets in ascending order; index 0 is the portable one and always there.
-enum { IMSIM_WINOGRAD_ISA_COUNT = 4 };
+// The variant of a level of instruction_set.h; null where this processor lacks it.
+const imsim_winograd_kernels *_Nullable imsim_winograd_kernels_for(int level);
 
-// The variant for one instruction set, or null where this CPU or build lacks it.
-const imsim_winograd_kernels *_Nullable imsim_winograd_kernels_for(int isa);
-
-// The best variant for this CPU; the environment variable IMSIM_ISA (portable, avx2, avx512, avx512bf16) lowers it.
-// Chosen once.
+// That of imsim_level_current().
 const imsim_winograd_kernels *imsim_winograd_kernels_current(void);
 
 #if defined(__clang__)

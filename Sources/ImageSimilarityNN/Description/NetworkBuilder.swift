@@ -1,4 +1,4 @@
-internal import ImageSimilarityCore
+package import ImageSimilarityCore
 
 /// Records a convolutional network, layer by layer, together with the tensors that it needs.
 ///
@@ -59,24 +59,24 @@ public struct NetworkBuilder: Sendable {
     case depthwise
   }
 
-  struct Window: Sendable, Hashable {
-    var kernel: Int
-    var stride: Int
-    var padTop: Int
-    var padLeft: Int
+  package struct Window: Sendable, Hashable {
+    package var kernel: Int
+    package var stride: Int
+    package var padTop: Int
+    package var padLeft: Int
   }
 
-  struct ConvolutionLayer: Sendable {
-    var name: String
-    var grouping: Grouping
-    var window: Window
-    var hasBias: Bool
-    var normalization: Normalization?
-    var activation: Activation
-    var residual: Value?
+  package struct ConvolutionLayer: Sendable {
+    package var name: String
+    package var grouping: Grouping
+    package var window: Window
+    package var hasBias: Bool
+    package var normalization: Normalization?
+    package var activation: Activation
+    package var residual: Value?
   }
 
-  enum Layer: Sendable {
+  package enum Layer: Sendable {
     case convolution(ConvolutionLayer)
     case maxPool(Window)
     case concatenate
@@ -84,17 +84,17 @@ public struct NetworkBuilder: Sendable {
     case linear(name: String)
   }
 
-  struct Node: Sendable {
-    var layer: Layer
-    var inputs: [Value]
-    var output: Value
+  package struct Node: Sendable {
+    package var layer: Layer
+    package var inputs: [Value]
+    package var output: Value
   }
 
   /// The picture: `[height, width, 3]`, preprocessed.
   public let input: Value
-  private(set) var nodes: [Node] = []
+  package private(set) var nodes: [Node] = []
 
-  init(inputSize: PixelSize) {
+  package init(inputSize: PixelSize) {
     input = Value(id: 0, height: inputSize.height, width: inputSize.width, channels: 3)
   }
 

@@ -3,39 +3,46 @@
 /// Early layers have large maps and few weights: they run picture by picture, several layers in turn over bands of rows, so
 /// that a band is still in the L2 cache when the next layer reads it. Late layers have small maps and many weights: they run
 /// over a group of pictures, so that the weights are read once for all of them. Results do not depend on any of it.
-struct Schedule {
-  typealias Node = NetworkBuilder.Node
-  typealias Value = NetworkBuilder.Value
+package struct Schedule {
+  package typealias Node = NetworkBuilder.Node
+  package typealias Value = NetworkBuilder.Value
 
   /// One layer's share of a block: rows of its output. The index counts the network's nodes; -1 is the network's input.
-  struct Task: Sendable, Hashable {
-    var node: Int
-    var rows: Range<Int>
+  package struct Task: Sendable, Hashable {
+    package var node: Int
+    package var rows: Range<Int>
   }
 
   /// Layers that run together.
-  struct Block: Sendable {
-    var nodes: ClosedRange<Int>
-    var tasks: [Task]
+  package struct Block: Sendable {
+    package var nodes: ClosedRange<Int>
+    package var tasks: [Task]
     /// Whether all tasks run for one picture before the next.
-    var isPerPicture: Bool
+    package var isPerPicture: Bool
   }
 
   /// Layers that run over as many pictures at a time.
-  struct Segment: Sendable {
-    var group: Int
-    var blocks: [Block]
+  package struct Segment: Sendable {
+    package var group: Int
+    package var blocks: [Block]
   }
 
   /// What a layer costs in memory, in bytes.
-  struct Cost {
-    var weights: Int
+  package struct Cost {
+    package var weights: Int
     /// What it reads and writes, for one picture.
-    var activations: Int
+    package var activations: Int
     /// What it writes, for one picture.
-    var output: Int
+    package var output: Int
     /// Outputs are computed in multiples of this many rows.
-    var rowStep: Int
+    package var rowStep: Int
+
+    package init(weights: Int, activations: Int, output: Int, rowStep: Int) {
+      self.weights = weights
+      self.activations = activations
+      self.output = output
+      self.rowStep = rowStep
+    }
   }
 
   /// Weights of the layers of a band, and a band's activations: together they leave room in an L2 cache of 1 MiB.
@@ -45,10 +52,10 @@ struct Schedule {
   private static let groupActivations = 4 << 20
   private static let largestGroup = 16
 
-  private(set) var segments: [Segment] = []
+  package private(set) var segments: [Segment] = []
 
   /// - Parameter costs: of each node.
-  init(input: Value, nodes: [Node], costs: [Cost]) {
+  package init(input: Value, nodes: [Node], costs: [Cost]) {
     // Groups grow along the network: a later one is made of whole earlier ones.
     var group = 1
     var groups: [Int] = []

@@ -31,7 +31,7 @@ internal import CSimilarityKernels
 ///
 /// `@unchecked Sendable`: the tables are constants of the program.
 @safe struct Kernels: @unchecked Sendable {
-  let convolution: imsim_convolution_kernels
+  @unsafe let convolution: imsim_convolution_kernels
   let spatial: imsim_spatial_kernels
   let winograd: imsim_winograd_kernels
 

@@ -20,10 +20,7 @@ struct Doctor: AsyncParsableCommand {
     say("processors     \(ProcessSettings.processorCount)")
     say("processor      \(Processor.current.model)")
     say("kernels        \(NetworkExtractor.instructionSet) (IMSIM_ISA lowers it)")
-    for precision in Precision.allCases where precision != .fp32 {
-      let isFast = NetworkExtractor.acceleratedPrecisions.contains(precision)
-      say("\(precision.rawValue)           \(isFast ? "the processor has instructions for it" : "emulated, slower than fp32")")
-    }
+    say("faster         \(NetworkExtractor.fasterPrecisions.map(\.rawValue).joined(separator: ", ")) than fp32")
     say("blas           \(BLASSettings.version), core \(BLASSettings.core)")
     say("libvips        \(try VipsSettings.version)")
 

@@ -91,8 +91,8 @@ private struct ExtractorChoice {
   var calibration: Calibration?
 
   func makeExtractor() throws -> NetworkExtractor {
-    if !NetworkExtractor.acceleratedPrecisions.contains(precision) {
-      warn("\(precision.rawValue) is slower than fp32 here: the processor has no instructions for it")
+    if precision != .fp32, !NetworkExtractor.fasterPrecisions.contains(precision) {
+      warn("\(precision.rawValue) is no faster than fp32 here: the processor has no instructions for it")
     }
     return try NetworkExtractor(
       named: backbone, weights: weights.map { URL(argument: $0) }, layer: layer, preprocessing: preprocessing,
