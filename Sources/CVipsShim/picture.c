@@ -69,6 +69,8 @@ static gint64 seek_source(VipsSourceCustom *source, gint64 offset, int whence, c
 static cvips_status fail(cvips_picture *p, cvips_status status, char *message, size_t capacity) {
   if (p->expired) status = CVIPS_TIMEOUT;
   if (p->unreadable) status = CVIPS_UNREADABLE;
+  // Where libvips has no part in it, it may not be running, and has no buffer then.
+  if (p->jpeg) return cvips_fail(status, "", message, capacity);
   return cvips_fail_with_error_buffer(status, message, capacity);
 }
 
