@@ -63,7 +63,7 @@ let package = Package(
       name: "ImageSimilarityFilesTests", dependencies: ["ImageSimilarityFiles", "CSimilarityKernels"],
       exclude: ["Fixtures"]),
     .testTarget(
-      name: "ImageSimilarityVipsTests", dependencies: ["ImageSimilarityVips", "ImageSimilarityTesting"],
+      name: "ImageSimilarityVipsTests", dependencies: ["ImageSimilarityVips", "ImageSimilarityTesting", "CVipsShim"],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "ImageSimilarityNNTests",

@@ -15,7 +15,6 @@ struct jpeg_decoder {
   jpeg_reader read;
   void *context;
   int orientation;
-  uint8_t *row;
   uint8_t buffer[1 << 16];
 };
 
@@ -137,7 +136,6 @@ jpeg_decoder *jpeg_open(jpeg_reader read, void *context) {
 void jpeg_close(jpeg_decoder *d) {
   if (!d) return;
   jpeg_destroy_decompress(&d->info);
-  free(d->row);
   free(d);
 }
 
@@ -153,16 +151,14 @@ int jpeg_orientation(const jpeg_decoder *d) { return d->orientation; }
 
 // Pixels
 
-bool jpeg_read_rows(
-    jpeg_decoder *d, void (*sink)(void *target, const uint8_t *row), bool (*stop)(void *target), void *target) {
+bool jpeg_read_rows(jpeg_decoder *d, resampler *r, bool (*must_stop)(void *context), void *context) {
   if (setjmp(d->failure)) return false;
   jpeg_start_decompress(&d->info);
-  d->row = malloc((size_t)d->info.output_width * 3);
-  if (!d->row) return false;
-  while (d->info.output_scanline < d->info.output_height && !stop(target)) {
-    JSAMPROW row = d->row;
+  while (d->info.output_scanline < d->info.output_height && !resampler_is_done(r)) {
+    if (d->info.output_scanline % 16 == 0 && must_stop(context)) return false;
+    JSAMPROW row = resampler_row(r);
     if (jpeg_read_scanlines(&d->info, &row, 1) != 1) return false;
-    sink(target, row);
+    resampler_push(r);
   }
   return d->info.err->num_warnings == 0;
 }

@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "resample.h"
+
 // The short way for the commonest file: a baseline JPEG in colour or grey without a colour profile. libvips would
 // give the same pixels, and takes several times as long for a small picture. All that is out of the ordinary is left to it.
 typedef struct jpeg_decoder jpeg_decoder;
@@ -20,7 +22,6 @@ void jpeg_set_shrink(jpeg_decoder *d, int shrink, int *width, int *height);
 // EXIF, 1 to 8.
 int jpeg_orientation(const jpeg_decoder *d);
 
-// Decodes, once, and hands all rows to `sink`, from the top, 3 bytes a pixel, until `stop` says so. Returns false, at any
-// time, where the file is damaged, `read` has stopped, or there is no memory.
-bool jpeg_read_rows(
-    jpeg_decoder *d, void (*sink)(void *target, const uint8_t *row), bool (*stop)(void *target), void *target);
+// Decodes, once, and pushes all rows until `r` is done, or `must_stop`, which is asked now and then, says so. Returns false,
+// at any time, where the file is damaged, `read` has stopped, or there is no memory.
+bool jpeg_read_rows(jpeg_decoder *d, resampler *r, bool (*must_stop)(void *context), void *context);

@@ -69,12 +69,16 @@ static gint64 seek_source(VipsSourceCustom *source, gint64 offset, int whence, c
 static cvips_status fail(cvips_picture *p, cvips_status status, char *message, size_t capacity) {
   if (p->expired) status = CVIPS_TIMEOUT;
   if (p->unreadable) status = CVIPS_UNREADABLE;
+  // Where libvips has no part in it, it may not be running, and has no buffer then.
+  if (p->jpeg) return cvips_fail(status, "", message, capacity);
   return cvips_fail_with_error_buffer(status, message, capacity);
 }
 
 // Opening
 
 static cvips_status open_source(cvips_picture *p, char *message, size_t capacity) {
+  cvips_status status = cvips_start(message, capacity);
+  if (status != CVIPS_OK) return status;
   p->position = 0;
   VipsSourceCustom *source = vips_source_custom_new();
   if (!source) return fail(p, CVIPS_MEMORY, message, capacity);
@@ -170,69 +174,56 @@ cvips_status cvips_picture_header(
 
 // Decoding
 
-// Where the rows of an image go, from the top.
-typedef void (*row_sink)(void *target, const uint8_t *row);
-
 // Computes `image`, an 8-bit one, in strips on the calling thread.
 static cvips_status read_rows(
-    cvips_picture *p, VipsImage *image, row_sink sink, bool (*is_done)(const void *), void *target, char *message,
-    size_t capacity) {
+    cvips_picture *p, VipsImage *image, resampler *r, char *message, size_t capacity) {
   enum { strip_height = 16 };
   VipsRegion *region = vips_region_new(image);
   if (!region) return fail(p, CVIPS_MEMORY, message, capacity);
-  for (int y = 0; y < image->Ysize && !is_done(target); y += strip_height) {
+  for (int y = 0; y < image->Ysize && !resampler_is_done(r); y += strip_height) {
     VipsRect strip = {0, y, image->Xsize, VIPS_MIN(strip_height, image->Ysize - y)};
     if (has_expired(p) || vips_region_prepare(region, &strip)) {
       cvips_status status = fail(p, CVIPS_CORRUPT, message, capacity);
       g_object_unref(region);
       return status;
     }
-    for (int i = 0; i < strip.height; i++) sink(target, VIPS_REGION_ADDR(region, 0, y + i));
+    for (int i = 0; i < strip.height; i++) {
+      memcpy(resampler_row(r), VIPS_REGION_ADDR(region, 0, y + i), VIPS_REGION_SIZEOF_LINE(region));
+      resampler_push(r);
+    }
   }
   g_object_unref(region);
   return CVIPS_OK;
 }
 
-static void push_row(void *target, const uint8_t *row) { resampler_push(target, row); }
-static bool has_enough(const void *target) { return resampler_is_done(target); }
-
 static cvips_status resample(
-    cvips_picture *p, VipsImage *image, cvips_axis x, cvips_axis y, uint8_t *out, char *message, size_t capacity) {
-  resampler *r = resampler_new(x, y, image->Bands, out);
+    cvips_picture *p, VipsImage *image, cvips_axis x, cvips_axis y, uint8_t *out, size_t out_row, char *message,
+    size_t capacity) {
+  resampler *r = resampler_new(x, y, image->Bands, out, out_row, cvips_resampling_level());
   if (!r) return cvips_fail(CVIPS_MEMORY, "out of memory", message, capacity);
-  cvips_status status = read_rows(p, image, push_row, has_enough, r, message, capacity);
+  cvips_status status = read_rows(p, image, r, message, capacity);
   resampler_free(r);
   return status;
 }
 
-typedef struct {
-  cvips_picture *picture;
-  resampler *resampler;
-  int rows;
-} jpeg_target;
-
-static void push_jpeg_row(void *target, const uint8_t *row) { resampler_push(((jpeg_target *)target)->resampler, row); }
-
-static bool jpeg_stop(void *target) {
-  jpeg_target *t = target;
-  return resampler_is_done(t->resampler) || (t->rows++ % 16 == 0 && has_expired(t->picture));
-}
+static bool must_stop(void *picture) { return has_expired(picture); }
 
 static cvips_status decode_jpeg(
-    cvips_picture *p, cvips_axis x, cvips_axis y, uint8_t *rgb, char *message, size_t capacity) {
-  jpeg_target target = {.picture = p, .resampler = resampler_new(x, y, 3, rgb)};
-  if (!target.resampler) return cvips_fail(CVIPS_MEMORY, "out of memory", message, capacity);
-  bool is_complete = jpeg_read_rows(p->jpeg, push_jpeg_row, jpeg_stop, &target);
-  resampler_free(target.resampler);
+    cvips_picture *p, cvips_axis x, cvips_axis y, uint8_t *rgb, size_t row_bytes, char *message, size_t capacity) {
+  resampler *r = resampler_new(x, y, 3, rgb, row_bytes, cvips_resampling_level());
+  if (!r) return cvips_fail(CVIPS_MEMORY, "out of memory", message, capacity);
+  bool is_complete = jpeg_read_rows(p->jpeg, r, must_stop, p);
+  resampler_free(r);
   if (p->expired || p->unreadable) return fail(p, CVIPS_CORRUPT, message, capacity);
   return is_complete ? CVIPS_OK : CVIPS_CORRUPT;
 }
 
 cvips_status cvips_picture_decode(
-    cvips_picture *p, cvips_axis x, cvips_axis y, const uint8_t *background, uint8_t *rgb, char *message,
-    size_t capacity) {
+    cvips_picture *p, cvips_axis x, cvips_axis y, const uint8_t *background, uint8_t *rgb, int64_t row_bytes,
+    char *message, size_t capacity) {
+  size_t rgb_row = (size_t)row_bytes;
   if (p->jpeg) {
-    cvips_status status = decode_jpeg(p, x, y, rgb, message, capacity);
+    cvips_status status = decode_jpeg(p, x, y, rgb, rgb_row, message, capacity);
     if (status != CVIPS_CORRUPT) return status;
     // What is wrong, and whether it matters, libvips decides.
     g_clear_pointer(&p->jpeg, jpeg_close);
@@ -246,29 +237,29 @@ cvips_status cvips_picture_decode(
     }
   }
   VipsImage *image = p->image;
-  if (srgb_is_rgb(image)) return resample(p, image, x, y, rgb, message, capacity);
+  if (srgb_is_rgb(image)) return resample(p, image, x, y, rgb, rgb_row, message, capacity);
 
   if (!srgb_is_plain(image)) {
     // Transparency and other sample types have to be gone before pixels are mixed.
     VipsImage *converted;
     if (srgb_convert(image, background, &converted)) return fail(p, CVIPS_CORRUPT, message, capacity);
-    cvips_status status = resample(p, converted, x, y, rgb, message, capacity);
+    cvips_status status = resample(p, converted, x, y, rgb, rgb_row, message, capacity);
     g_object_unref(converted);
     return status;
   }
 
   // Colour conversion costs far more a pixel than resampling, so it comes after.
-  size_t area = (size_t)x.count * (size_t)y.count;
-  uint8_t *native = g_try_malloc(area * (size_t)image->Bands);
+  size_t native_row = (size_t)x.count * (size_t)image->Bands;
+  uint8_t *native = g_try_malloc((size_t)y.count * native_row);
   if (!native) return cvips_fail(CVIPS_MEMORY, "out of memory", message, capacity);
   VipsImage *small = NULL, *converted = NULL;
-  cvips_status status = resample(p, image, x, y, native, message, capacity);
+  cvips_status status = resample(p, image, x, y, native, native_row, message, capacity);
   if (status == CVIPS_OK) {
     if (srgb_wrap(native, (int)x.count, (int)y.count, image, &small) || srgb_convert(small, background, &converted)) {
       status = fail(p, CVIPS_CORRUPT, message, capacity);
     } else {
       cvips_axis all_x = {x.count, x.count, 0, x.count}, all_y = {y.count, y.count, 0, y.count};
-      status = resample(p, converted, all_x, all_y, rgb, message, capacity);
+      status = resample(p, converted, all_x, all_y, rgb, rgb_row, message, capacity);
     }
   }
   g_clear_object(&converted);

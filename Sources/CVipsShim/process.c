@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <vips/vips.h>
 
 #include "error.h"
@@ -6,20 +7,42 @@ static void ignore_log(const gchar *domain, GLogLevelFlags level, const gchar *t
   (void)domain, (void)level, (void)text, (void)data;
 }
 
-cvips_status cvips_initialize(char *message, size_t capacity) {
-  g_log_set_handler(
-      "VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG, ignore_log, NULL);
-  if (vips_init("ImageSimilarityVips")) return cvips_fail_with_error_buffer(CVIPS_UNSUPPORTED, message, capacity);
-  return CVIPS_OK;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static bool is_running;
+static cvips_configuration configuration;
+
+static void configure(void) {
+  bool caches = configuration.caches_operations;
+  vips_concurrency_set(configuration.concurrency);
+  vips_cache_set_max(caches ? 100 : 0);
+  vips_cache_set_max_mem(caches ? 100 << 20 : 0);
+  vips_cache_set_max_files(caches ? 100 : 0);
+  vips_block_untrusted_set(configuration.blocks_untrusted);
+  vips_leak_set(configuration.reports_leaks);
 }
 
-void cvips_configure(int concurrency, bool caches_operations, bool blocks_untrusted, bool reports_leaks) {
-  vips_concurrency_set(concurrency);
-  vips_cache_set_max(caches_operations ? 100 : 0);
-  vips_cache_set_max_mem(caches_operations ? 100 << 20 : 0);
-  vips_cache_set_max_files(caches_operations ? 100 : 0);
-  vips_block_untrusted_set(blocks_untrusted);
-  vips_leak_set(reports_leaks);
+void cvips_configure(cvips_configuration new_configuration) {
+  pthread_mutex_lock(&mutex);
+  configuration = new_configuration;
+  if (is_running) configure();
+  pthread_mutex_unlock(&mutex);
+}
+
+cvips_status cvips_start(char *message, size_t capacity) {
+  cvips_status status = CVIPS_OK;
+  pthread_mutex_lock(&mutex);
+  if (!is_running) {
+    g_log_set_handler(
+        "VIPS", G_LOG_LEVEL_WARNING | G_LOG_LEVEL_MESSAGE | G_LOG_LEVEL_INFO | G_LOG_LEVEL_DEBUG, ignore_log, NULL);
+    if (vips_init("ImageSimilarityVips")) {
+      status = cvips_fail_with_error_buffer(CVIPS_UNAVAILABLE, message, capacity);
+    } else {
+      is_running = true;
+      configure();
+    }
+  }
+  pthread_mutex_unlock(&mutex);
+  return status;
 }
 
 const char *cvips_version(void) { return vips_version_string(); }

@@ -8,15 +8,134 @@
 #include <immintrin.h>
 #endif
 
-// Weights are fixed point; 22 bits leave room for a sum of 8-bit samples whose weights add up to at most 2 in magnitude.
-enum { precision = 22 };
+enum {
+  // Weights are fixed point; 22 bits leave room for a sum of 8-bit samples whose weights add up to at most 2 in magnitude.
+  precision = 22,
+  // Input rows that are resampled horizontally at a time.
+  strip_rows = 4,
+  // The widest vector, in bytes.
+  vector_size = 64,
+  // `weights` and `lines` are filled up to a multiple of it.
+  tap_unit = 4,
+};
 
-// Baseline x86-64 has no 32-bit vector product; the same integers come out of every variant.
-#if defined(__x86_64__) && defined(__linux__)
-#define VARIANTS __attribute__((target_clones("avx2", "default")))
-#else
-#define VARIANTS
+// Output sample i of an axis is the sum over k of weights[i * stride + k] * input[first[i] + k], 0 <= k < length[i].
+// Neither `first` nor `first + length` ever decreases. Weights beyond `length` are zero.
+typedef struct {
+  int *first, *length;
+  int32_t *weights;
+  size_t stride;
+  // The same weights in the order in which a level multiplies them, `[block][group][part][sample]`: a block being as many
+  // output samples as it computes at a time, a group as many taps as one product takes, whose weights are one number for
+  // each part that it splits them into. NULL where a level has no such order.
+  uint32_t *packed;
+  size_t groups;  // of a block
+} taps;
+
+// What an instruction set can do. All come to the same bits: sums wrap around in between.
+typedef struct {
+  const char *name;
+  int block, group, parts;  // of `packed`; 0 where there is none
+  // Writes the numbers of one group, `block` apart.
+  void (*pack)(const int32_t *weights, uint32_t *packed);
+  // Resamples `strip_rows` rows of pixels. Reads some bytes beyond each input row, and writes up to `vector_size` beyond each
+  // output row.
+  void (*horizontal)(
+      const taps *t, int count, int bands, const uint8_t *in, size_t in_row, uint8_t *out, size_t out_row);
+  // Computes `width` bytes of output row `i` from its input rows, whose bytes may be read up to a multiple of `vector_size`.
+  void (*vertical)(const taps *t, int i, const uint8_t *const *lines, size_t width, uint8_t *out);
+} kernels;
+
+static inline uint8_t round_and_clip(int32_t sum) {
+  sum >>= precision;
+  return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
+}
+
+typedef uint8_t bytes4 __attribute__((ext_vector_type(4)));
+typedef int32_t sums4 __attribute__((ext_vector_type(4)));
+
+// A pixel is computed in four lanes, whatever its bands: one load, one product and one sum a tap.
+static inline __attribute__((always_inline)) void resample_bands(
+    const taps *t, int count, const int bands, const uint8_t *in, size_t in_row, uint8_t *out, size_t out_row) {
+  for (int row = 0; row < strip_rows; row++, in += in_row, out += out_row) {
+    for (int i = 0; i < count; i++) {
+      const int32_t *weights = t->weights + (size_t)i * t->stride;
+      const uint8_t *from = in + (size_t)t->first[i] * (size_t)bands;
+      sums4 sum = 1 << (precision - 1);
+      for (int k = 0; k < t->length[i]; k++) {
+        bytes4 pixel;
+        memcpy(&pixel, from + k * bands, sizeof pixel);
+        sum += weights[k] * __builtin_convertvector(pixel, sums4);
+      }
+      for (int b = 0; b < bands; b++) out[i * bands + b] = round_and_clip(sum[b]);
+    }
+  }
+}
+
+static inline __attribute__((always_inline)) void resample_any(
+    const taps *t, int count, int bands, const uint8_t *in, size_t in_row, uint8_t *out, size_t out_row) {
+  switch (bands) {
+    case 1: resample_bands(t, count, 1, in, in_row, out, out_row); break;
+    case 3: resample_bands(t, count, 3, in, in_row, out, out_row); break;
+    default: resample_bands(t, count, 4, in, in_row, out, out_row); break;
+  }
+}
+
+static void horizontal_portable(
+    const taps *t, int count, int bands, const uint8_t *in, size_t in_row, uint8_t *out, size_t out_row) {
+  resample_any(t, count, bands, in, in_row, out, out_row);
+}
+
+static void vertical_portable(const taps *t, int i, const uint8_t *const *lines, size_t width, uint8_t *out) {
+  const int32_t *weights = t->weights + (size_t)i * t->stride;
+  for (size_t begin = 0; begin < width; begin += vector_size) {
+    int32_t sums[vector_size];
+    for (int j = 0; j < vector_size; j++) sums[j] = 1 << (precision - 1);
+    for (int k = 0; k < t->length[i]; k++) {
+      for (int j = 0; j < vector_size; j++) sums[j] += weights[k] * lines[k][begin + (size_t)j];
+    }
+    for (size_t j = 0; j < vector_size && begin + j < width; j++) out[begin + j] = round_and_clip(sums[j]);
+  }
+}
+
+#if defined(__x86_64__)
+#include "resample_avx2.inc"
+#include "resample_avx512.inc"
 #endif
+
+static const kernels levels[CVIPS_RESAMPLING_LEVELS] = {
+    {.name = "portable", .horizontal = horizontal_portable, .vertical = vertical_portable},
+#if defined(__x86_64__)
+    {"avx2", 2, 2, 2, pack_avx2, horizontal_avx2, vertical_avx2},
+    {"avx512", 4, 4, 3, pack_avx512, horizontal_avx512, vertical_avx512},
+#endif
+};
+
+bool cvips_resampling_runs(int level) {
+  switch (level) {
+    case 0: return true;
+#if defined(__x86_64__)
+    case 1: return __builtin_cpu_supports("avx2");
+    case 2:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+#endif
+    default: return false;
+  }
+}
+
+int cvips_resampling_level(void) {
+  // Every thread computes the same answer, so a race stores it twice and harms nothing.
+  static _Atomic int chosen = -1;
+  if (chosen >= 0) return chosen;
+  const char *limit = getenv("IMSIM_ISA");
+  int best = 0;
+  for (int level = 0; level < CVIPS_RESAMPLING_LEVELS; level++) {
+    if (cvips_resampling_runs(level)) best = level;
+    if (limit && levels[level].name && strcmp(limit, levels[level].name) == 0) break;
+  }
+  return chosen = best;
+}
 
 static double bicubic(double x) {
   x = fabs(x);
@@ -25,34 +144,22 @@ static double bicubic(double x) {
   return 0;
 }
 
-// Output sample i of an axis is the sum over k of weights[i * stride + k] * input[first[i] + k], 0 <= k < length[i].
-// Neither `first` nor `first + length` ever decreases.
-typedef struct {
-  int *first, *length;
-  int32_t *weights;
-  size_t stride;
-  int size;  // input samples
-  // The same weights in the order in which `resample_rgb_avx2` multiplies them: for two output samples at a time, of two
-  // taps each, the low 15 bits and the rest as 16-bit numbers. NULL where that is not used.
-  int16_t *groups;
-  size_t group_stride;  // groups of two output samples
-  int vector_count;     // output samples, from the first on, an even number, whose loads stay within a row
-} taps;
+static size_t round_up(size_t x, size_t unit) { return (x + unit - 1) / unit * unit; }
 
 static void taps_free(taps *t) {
   free(t->first);
   free(t->length);
   free(t->weights);
-  free(t->groups);
+  free(t->packed);
 }
 
 static bool taps_init(taps *t, cvips_axis axis) {
   double scale = (double)axis.size / (double)axis.scaled;
   double width = scale > 1 ? scale : 1;
   double support = 2 * width;
-  t->size = (int)axis.size;
   t->stride = (size_t)ceil(support) * 2 + 1;
   if (t->stride > (size_t)axis.size) t->stride = (size_t)axis.size;
+  t->stride = round_up(t->stride, tap_unit);
   size_t count = (size_t)axis.count;
   t->first = calloc(count, sizeof *t->first);
   t->length = calloc(count, sizeof *t->length);
@@ -79,7 +186,8 @@ static bool taps_init(taps *t, cvips_axis axis) {
     }
     int32_t *weights = t->weights + i * t->stride;
     for (int k = 0; k < length; k++) {
-      weights[k] = (int32_t)lround(exact[k] / sum * (1 << precision));
+      double weight = exact[k] / sum * (1 << precision);
+      weights[k] = (int32_t)(weight + (weight < 0 ? -0.5 : 0.5));
     }
     t->first[i] = first;
     t->length[i] = length;
@@ -88,220 +196,123 @@ static bool taps_init(taps *t, cvips_axis axis) {
   return true;
 }
 
-#if defined(__x86_64__)
-enum { group_taps = 2, group_words = 32 };
-
-// Groups that output samples `i` and `i + 1` need.
-static int group_count(const taps *t, int i) {
-  int length = t->length[i] > t->length[i + 1] ? t->length[i] : t->length[i + 1];
-  return (length + group_taps - 1) / group_taps;
-}
-
-// Lays the weights of `count` output samples out in groups. False where there is no memory.
-static bool taps_group(taps *t, int count) {
-  t->group_stride = (t->stride + group_taps - 1) / group_taps;
-  size_t words = ((size_t)count / 2 * t->group_stride + 1) * group_words;
-  t->groups = aligned_alloc(32, words * sizeof *t->groups);
-  if (!t->groups) return false;
-  for (int i = 0; i + 1 < count; i += 2) {
-    // A load is of 16 bytes.
-    int groups = group_count(t, i);
-    int end = (t->first[i + 1] + (groups - 1) * group_taps) * 3 + 16;
-    if (end > t->size * 3) break;
-    t->vector_count = i + 2;
-    for (int half = 0; half < 2; half++) {
-      const int32_t *weights = t->weights + (size_t)(i + half) * t->stride;
-      int16_t *group = t->groups + (size_t)i / 2 * t->group_stride * group_words + half * 8;
-      for (int tap = 0; tap < groups * group_taps; tap++) {
-        int32_t weight = tap < t->length[i + half] ? weights[tap] : 0;
-        int16_t *word = group + tap / group_taps * group_words + tap % group_taps;
-        for (int channel = 0; channel < 4; channel++) {
-          word[channel * 2] = (int16_t)(weight & 0x7fff);
-          word[channel * 2 + group_words / 2] = (int16_t)(weight >> 15);
-        }
-      }
-    }
+// False where there is no memory.
+static bool taps_pack(taps *t, size_t count, const kernels *k) {
+  size_t block = (size_t)k->block, group = (size_t)k->group, parts = (size_t)k->parts;
+  if (block == 0) return true;
+  t->groups = t->stride / group;
+  t->packed = calloc(round_up(count, block) * t->groups * parts, sizeof *t->packed);
+  if (!t->packed) return false;
+  for (size_t i = 0; i < count; i++) {
+    const int32_t *weights = t->weights + i * t->stride;
+    uint32_t *packed = t->packed + i / block * t->groups * parts * block + i % block;
+    for (size_t g = 0; g < t->groups; g++) k->pack(weights + g * group, packed + g * parts * block);
   }
   return true;
 }
-#endif
+
+static int longest(const taps *t, int count) {
+  int longest = 0;
+  for (int i = 0; i < count; i++) longest = t->length[i] > longest ? t->length[i] : longest;
+  return longest;
+}
 
 struct resampler {
+  const kernels *kernels;
   taps x, y;
   int columns, rows, bands;
   int next_in, next_out;  // rows taken, rows written
-  uint8_t *row;           // one input row, resampled horizontally
-  int32_t *sums;          // `ring` output rows in the making; output row i is in slot i % ring
-  int ring;
+  // Of the input, from row y.first[0] on, which is the first that counts: the strip that is being filled ...
+  uint8_t *strip;
+  size_t strip_row;
+  int strip_count;
+  // ... and, in slot n % ring_rows, the last rows n, resampled horizontally.
+  uint8_t *ring;
+  size_t ring_row;
+  int ring_rows;
+  const uint8_t **lines;  // those of one output row
   uint8_t *out;
+  size_t out_row;
 };
 
 void resampler_free(resampler *r) {
   if (!r) return;
   taps_free(&r->x);
   taps_free(&r->y);
-  free(r->row);
-  free(r->sums);
+  free(r->strip);
+  free(r->ring);
+  free(r->lines);
   free(r);
 }
 
-// The most output rows that one input row contributes to.
-static int largest_overlap(const taps *t, int count) {
-  int largest = 1, oldest = 0;
-  for (int i = 0; i < count; i++) {
-    while (t->first[oldest] + t->length[oldest] <= t->first[i]) oldest++;
-    if (i - oldest + 1 > largest) largest = i - oldest + 1;
-  }
-  return largest;
-}
-
-resampler *resampler_new(cvips_axis x, cvips_axis y, int bands, uint8_t *out) {
+resampler *resampler_new(cvips_axis x, cvips_axis y, int bands, uint8_t *out, size_t out_row, int level) {
   resampler *r = calloc(1, sizeof *r);
   if (!r) return NULL;
+  r->kernels = &levels[level];
   r->columns = (int)x.count;
   r->rows = (int)y.count;
   r->bands = bands;
   r->out = out;
-  if (!taps_init(&r->x, x) || !taps_init(&r->y, y)) {
+  r->out_row = out_row;
+  if (!taps_init(&r->x, x) || !taps_init(&r->y, y) || !taps_pack(&r->x, (size_t)x.count, r->kernels) ||
+      !taps_pack(&r->y, (size_t)y.count, r->kernels)) {
     resampler_free(r);
     return NULL;
   }
-  r->ring = largest_overlap(&r->y, r->rows);
-  size_t row = (size_t)r->columns * (size_t)bands;
-  r->row = calloc(row + 1, 1);
-  r->sums = calloc(row * (size_t)r->ring, sizeof *r->sums);
-  if (!r->row || !r->sums) {
+  // An output sample may be computed with as many taps as its neighbour needs.
+  r->strip_row = ((size_t)x.size + r->x.stride) * (size_t)bands + vector_size;
+  r->strip = calloc(strip_rows, r->strip_row);
+  // A strip comes to what the next output row still needs.
+  r->ring_rows = (int)round_up((size_t)longest(&r->y, r->rows) + strip_rows - 1, strip_rows);
+  r->ring_row = round_up((size_t)x.count * (size_t)bands + vector_size, vector_size);
+  r->ring = calloc((size_t)r->ring_rows, r->ring_row);
+  r->lines = calloc(r->y.stride, sizeof *r->lines);
+  if (!r->strip || !r->ring || !r->lines) {
     resampler_free(r);
     return NULL;
   }
-#if defined(__x86_64__)
-  // Where there are very many taps, the memory is worth more than the time.
-  bool is_grouped = bands == 3 && r->x.stride <= 512 && __builtin_cpu_supports("avx2");
-  if (is_grouped && !taps_group(&r->x, r->columns)) {
-    resampler_free(r);
-    return NULL;
-  }
-#endif
   return r;
 }
 
-static inline uint8_t round_and_clip(int32_t sum) {
-  sum >>= precision;
-  return sum < 0 ? 0 : sum > 255 ? 255 : (uint8_t)sum;
+// Input row `y`, resampled horizontally.
+static uint8_t *ring_slot(const resampler *r, int y) {
+  return r->ring + (size_t)((y - r->y.first[0]) % r->ring_rows) * r->ring_row;
 }
 
-typedef uint8_t bytes4 __attribute__((ext_vector_type(4)));
-typedef int32_t sums4 __attribute__((ext_vector_type(4)));
-
-// A pixel is computed in four lanes, whatever its bands: one load, one product and one sum a tap. The loads take up to three
-// bytes of the neighbour on the right, which the row's last pixel does not have.
-static inline __attribute__((always_inline)) void resample_bands(
-    const taps *t, int begin, int count, const int bands, const uint8_t *in, uint8_t *out) {
-  for (int i = begin; i < count; i++) {
-    const int32_t *weights = t->weights + (size_t)i * t->stride;
-    const uint8_t *from = in + (size_t)t->first[i] * (size_t)bands;
-    int length = t->length[i];
-    int whole = t->size - 3 / bands - t->first[i];
-    if (whole > length) whole = length;
-    sums4 sum = 1 << (precision - 1);
-    int k = 0;
-    for (; k < whole; k++) {
-      bytes4 pixel;
-      memcpy(&pixel, from + k * bands, sizeof pixel);
-      sum += weights[k] * __builtin_convertvector(pixel, sums4);
-    }
-    for (; k < length; k++) {
-      bytes4 pixel = 0;
-      for (int b = 0; b < bands; b++) pixel[b] = from[k * bands + b];
-      sum += weights[k] * __builtin_convertvector(pixel, sums4);
-    }
-    for (int b = 0; b < bands; b++) out[i * bands + b] = round_and_clip(sum[b]);
+static void write_row(resampler *r) {
+  int i = r->next_out++, length = r->y.length[i];
+  for (size_t k = 0; k < round_up((size_t)length, tap_unit); k++) {
+    r->lines[k] = ring_slot(r, r->y.first[i] + ((int)k < length ? (int)k : 0));
   }
-}
-
-#if defined(__x86_64__)
-// The first `t->vector_count` output pixels, two at a time. Sums wrap around in between, and come out as those of
-// `resample_bands`. Writes one byte more than it should, which belongs to the pixel that comes next.
-__attribute__((target("avx2"))) static void resample_rgb_avx2(const taps *t, const uint8_t *in, uint8_t *out) {
-  // Of two pixels of three bytes, pairs of 16-bit numbers: (r0, r1), (g0, g1), (b0, b1).
-  const __m256i pairs =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-  const __m256i half = _mm256_set1_epi32(1 << (precision - 1));
-  for (int i = 0; i < t->vector_count; i += 2) {
-    const __m256i *weights =
-        (const __m256i *)(const void *)(t->groups + (size_t)i / 2 * t->group_stride * group_words);
-    const uint8_t *left = in + (size_t)t->first[i] * 3, *right = in + (size_t)t->first[i + 1] * 3;
-    __m256i low = _mm256_setzero_si256(), high = low;
-    for (int groups = group_count(t, i); groups > 0; groups--, weights += 2, left += 6, right += 6) {
-      __m256i pixels = _mm256_set_m128i(
-          _mm_loadu_si128((const __m128i *)(const void *)right), _mm_loadu_si128((const __m128i *)(const void *)left));
-      pixels = _mm256_shuffle_epi8(pixels, pairs);
-      low = _mm256_add_epi32(low, _mm256_madd_epi16(pixels, _mm256_load_si256(weights)));
-      high = _mm256_add_epi32(high, _mm256_madd_epi16(pixels, _mm256_load_si256(weights + 1)));
-    }
-    __m256i sum = _mm256_add_epi32(_mm256_add_epi32(low, half), _mm256_slli_epi32(high, 15));
-    sum = _mm256_srai_epi32(sum, precision);
-    sum = _mm256_packs_epi32(sum, sum);
-    sum = _mm256_packus_epi16(sum, sum);
-    int32_t first = _mm_cvtsi128_si32(_mm256_castsi256_si128(sum));
-    int32_t second = _mm_cvtsi128_si32(_mm256_extracti128_si256(sum, 1));
-    memcpy(out + i * 3, &first, sizeof first);
-    memcpy(out + i * 3 + 3, &second, sizeof second);
-  }
-}
-#endif
-
-VARIANTS static void resample_rest(
-    const taps *t, int begin, int count, int bands, const uint8_t *in, uint8_t *out) {
-  switch (bands) {
-    case 1: resample_bands(t, begin, count, 1, in, out); break;
-    case 3: resample_bands(t, begin, count, 3, in, out); break;
-    default: resample_bands(t, begin, count, 4, in, out); break;
-  }
-}
-
-static void resample_row(const taps *t, int count, int bands, const uint8_t *in, uint8_t *out) {
-#if defined(__x86_64__)
-  if (t->groups) resample_rgb_avx2(t, in, out);
-#endif
-  resample_rest(t, t->vector_count, count, bands, in, out);
-}
-
-VARIANTS static void add_weighted(int32_t *sums, const uint8_t *row, int32_t weight, size_t width) {
-  for (size_t j = 0; j < width; j++) sums[j] += weight * row[j];
-}
-
-VARIANTS static void round_row(const int32_t *sums, uint8_t *out, size_t width) {
-  for (size_t j = 0; j < width; j++) out[j] = round_and_clip(sums[j]);
-}
-
-void resampler_push(resampler *r, const uint8_t *row) {
-  int y = r->next_in++;
-  if (resampler_is_done(r) || y < r->y.first[r->next_out]) return;
-  resample_row(&r->x, r->columns, r->bands, row, r->row);
   size_t width = (size_t)r->columns * (size_t)r->bands;
-  for (int i = r->next_out; i < r->rows && r->y.first[i] <= y; i++) {
-    int32_t *sums = r->sums + (size_t)(i % r->ring) * width;
-    int k = y - r->y.first[i];
-    int32_t weight = r->y.weights[(size_t)i * r->y.stride + (size_t)k];
-    if (k == 0) {
-      for (size_t j = 0; j < width; j++) sums[j] = 1 << (precision - 1);
-    }
-    add_weighted(sums, r->row, weight, width);
-  }
-  while (r->next_out < r->rows && r->y.first[r->next_out] + r->y.length[r->next_out] <= y + 1) {
-    const int32_t *sums = r->sums + (size_t)(r->next_out % r->ring) * width;
-    round_row(sums, r->out + (size_t)r->next_out * width, width);
-    r->next_out++;
-  }
+  r->kernels->vertical(&r->y, i, r->lines, width, r->out + (size_t)i * r->out_row);
+}
+
+uint8_t *resampler_row(resampler *r) { return r->strip + (size_t)r->strip_count * r->strip_row; }
+
+void resampler_push(resampler *r) {
+  int y = r->next_in++;
+  if (y < r->y.first[0] || resampler_is_done(r)) return;
+  r->strip_count++;
+  bool is_last = y + 1 == r->y.first[r->rows - 1] + r->y.length[r->rows - 1];
+  if (r->strip_count < strip_rows && !is_last) return;
+  uint8_t *slot = ring_slot(r, y + 1 - r->strip_count);
+  r->kernels->horizontal(&r->x, r->columns, r->bands, r->strip, r->strip_row, slot, r->ring_row);
+  r->strip_count = 0;
+  while (r->next_out < r->rows && r->y.first[r->next_out] + r->y.length[r->next_out] <= y + 1) write_row(r);
 }
 
 bool resampler_is_done(const resampler *r) { return r->next_out == r->rows; }
 
-cvips_status cvips_resample_rgb(const uint8_t *pixels, cvips_axis x, cvips_axis y, uint8_t *rgb) {
-  resampler *r = resampler_new(x, y, 3, rgb);
+cvips_status cvips_resample(
+    const uint8_t *pixels, int bands, cvips_axis x, cvips_axis y, uint8_t *out, int64_t row_bytes, int level) {
+  resampler *r = resampler_new(x, y, bands, out, (size_t)row_bytes, level);
   if (!r) return CVIPS_MEMORY;
-  for (int64_t i = 0; i < y.size && !resampler_is_done(r); i++) resampler_push(r, pixels + i * x.size * 3);
+  size_t row = (size_t)x.size * (size_t)bands;
+  for (int64_t i = 0; i < y.size && !resampler_is_done(r); i++) {
+    memcpy(resampler_row(r), pixels + (size_t)i * row, row);
+    resampler_push(r);
+  }
   resampler_free(r);
   return CVIPS_OK;
 }

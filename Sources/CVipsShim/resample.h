@@ -8,11 +8,15 @@
 // arithmetic of Pillow's `resize(BICUBIC)`, to the bit.
 typedef struct resampler resampler;
 
-// NULL where there is no memory. `out` has `y.count * x.count * bands` bytes.
-resampler *resampler_new(cvips_axis x, cvips_axis y, int bands, uint8_t *out);
+// NULL where there is no memory. `out` has `y.count` rows of `x.count * bands` bytes, each `out_row` bytes after the one
+// above. `level` is below CVIPS_RESAMPLING_LEVELS, and one that this machine can run.
+resampler *resampler_new(cvips_axis x, cvips_axis y, int bands, uint8_t *out, size_t out_row, int level);
 
-// Takes the next row, `x.size * bands` bytes.
-void resampler_push(resampler *r, const uint8_t *row);
+// Where the next row belongs, `x.size * bands` bytes.
+uint8_t *resampler_row(resampler *r);
+
+// Takes that row.
+void resampler_push(resampler *r);
 
 // Whether every row of `out` is written.
 bool resampler_is_done(const resampler *r);

@@ -8,17 +8,12 @@ struct CallResult {
 
   /// Gives `call` a buffer for the message.
   init(_ call: (UnsafeMutablePointer<CChar>, Int) -> cvips_status) {
-    var status = CVIPS_OK
-    let message = unsafe String(unsafeUninitializedCapacity: Self.capacity) { buffer in
-      unsafe buffer.withMemoryRebound(to: CChar.self) { buffer in
-        guard let base = buffer.baseAddress else { return 0 }
-        unsafe base.pointee = 0
-        status = unsafe call(base, Self.capacity)
-        return unsafe buffer.firstIndex(of: 0) ?? 0
-      }
+    (status, reason) = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: Self.capacity) { buffer in
+      guard let base = buffer.baseAddress else { return (CVIPS_MEMORY, "") }
+      unsafe base.initialize(to: 0)
+      let status = unsafe call(base, Self.capacity)
+      return (status, status == CVIPS_OK ? "" : unsafe Self.clean(String(cString: base)))
     }
-    self.status = status
-    self.reason = Self.clean(message)
   }
 
   /// Throws what `error` makes of a failure.

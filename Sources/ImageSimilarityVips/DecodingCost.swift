@@ -11,6 +11,11 @@ enum DecodingCost {
     }
   }
 
+  /// Bytes for the rows that resampling keeps: as many as an output row is made of.
+  static func ofResampling(_ x: cvips_axis, _ y: cvips_axis) -> Int {
+    Int(min(y.size, y.size / y.scaled * 4 + 8) * x.count) * 4
+  }
+
   /// Bytes for the pixels.
   static func ofPixels(format: String, header: cvips_header) -> Int {
     let area = Int(header.width) * Int(header.height)

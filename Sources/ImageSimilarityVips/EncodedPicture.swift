@@ -90,21 +90,15 @@ import ImageSimilarityCore
     return header
   }
 
-  /// The pixels of the picture whose header was read last, `[y.count, x.count, 3]`, as they are stored.
-  func pixels(
-    _ x: cvips_axis, _ y: cvips_axis, over background: RGBColor, _ limits: DecodingLimits
-  ) throws(DecodingFailure) -> [UInt8] {
-    var status: CallResult?
-    let pixels = unsafe [UInt8](unsafeUninitializedCapacity: Int(x.count * y.count) * 3) { buffer, count in
-      unsafe buffer.initialize(repeating: 0)
-      let color = [background.red, background.green, background.blue]
-      status = unsafe CallResult { message, capacity in
-        unsafe cvips_picture_decode(handle, x, y, color, buffer.baseAddress, message, capacity)
-      }
-      count = buffer.count
+  /// Writes the pixels of the picture whose header was read last, as they are stored, into `target`.
+  func decode(
+    _ x: cvips_axis, _ y: cvips_axis, over background: RGBColor, into target: PixelRows, _ limits: DecodingLimits
+  ) throws(DecodingFailure) {
+    let color = [background.red, background.green, background.blue]
+    let result = unsafe CallResult { message, capacity in
+      unsafe cvips_picture_decode(handle, x, y, color, target.start, Int64(target.rowBytes), message, capacity)
     }
-    if let status { try DecodingFailure.check(status, limits) }
-    return pixels
+    try DecodingFailure.check(result, limits)
   }
 }
 
@@ -128,6 +122,7 @@ struct DecodingFailure: Error {
     case CVIPS_MEMORY: throw DecodingFailure(.imageTooLarge, "there is not enough memory")
     case CVIPS_UNREADABLE: throw DecodingFailure(.imageUnreadable, "reading the file failed")
     case CVIPS_UNSUPPORTED: throw unsupported
+    case CVIPS_UNAVAILABLE: throw DecodingFailure(.imageUnsupported, "libvips does not start: \(result.reason)")
     default: throw DecodingFailure(.imageCorrupt, result.reason.isEmpty ? "it is damaged" : result.reason)
     }
   }

@@ -26,7 +26,7 @@ extension RGBImage {
   }
 
   private func encoded(as format: String, quality: Int) throws(SimilarityError) -> Data {
-    _ = try VipsSettings.current
+    try VipsSettings.start()
     var bytes: UnsafeMutablePointer<UInt8>?
     var length = 0
     try unsafe CallResult { message, capacity in

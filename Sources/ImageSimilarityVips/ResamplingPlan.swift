@@ -80,13 +80,43 @@ struct ResamplingPlan: Equatable {
     return orientation.swapsAxes ? (y, x) : (x, y)
   }
 
+  /// Writes the cut, as it is stored.
+  typealias Write = (PixelRows) throws(DecodingFailure) -> Void
+
+  /// Gets the cut from `write`, upright, into the frame.
+  ///
+  /// - Precondition: `pixels` are those of the frame.
+  func render(
+    _ orientation: Orientation, into pixels: UnsafeMutableBufferPointer<UInt8>, _ write: Write
+  ) throws(DecodingFailure) {
+    precondition(pixels.count == frame.area * 3, "the frame has \(frame.area * 3) bytes, not \(pixels.count)")
+    if orientation == .upright {
+      let origin = (frameOrigin.y * frame.width + frameOrigin.x) * 3
+      guard let start = pixels.baseAddress else { return }
+      return try unsafe write(PixelRows(start: start + origin, rowBytes: frame.width * 3))
+    }
+    var stored = [UInt8](repeating: 0, count: cut.area * 3)
+    let rowBytes = 3 * (orientation.swapsAxes ? cut.height : cut.width)
+    try unsafe stored.withUnsafeMutableBufferPointer { (stored) throws(DecodingFailure) in
+      guard let start = stored.baseAddress else { return }
+      try unsafe write(PixelRows(start: start, rowBytes: rowBytes))
+    }
+    var span = unsafe pixels.mutableSpan
+    place(stored.span, orientation, in: &span)
+  }
+
   /// Fills what the cut leaves free of the frame.
   func fillMargins(_ color: RGBColor, in pixels: inout MutableSpan<UInt8>) {
     func fill(_ range: Range<Int>) {
-      for pixel in range {
-        pixels[pixel * 3] = color.red
-        pixels[pixel * 3 + 1] = color.green
-        pixels[pixel * 3 + 2] = color.blue
+      var bytes = pixels._mutatingExtracting(range.lowerBound * 3..<range.upperBound * 3)
+      if color.red == color.green, color.green == color.blue {
+        bytes.update(repeating: color.red)
+        return
+      }
+      for pixel in 0..<range.count {
+        bytes[pixel * 3] = color.red
+        bytes[pixel * 3 + 1] = color.green
+        bytes[pixel * 3 + 2] = color.blue
       }
     }
     fill(0..<frameOrigin.y * frame.width)
@@ -115,10 +145,6 @@ struct ResamplingPlan: Equatable {
     for y in 0..<cut.height {
       var from = start + y * stepY
       var to = ((frameOrigin.y + y) * frame.width + frameOrigin.x) * 3
-      if stepX == 3 {
-        pixels.copy(stored.extracting(from..<from + cut.width * 3), to: to)
-        continue
-      }
       for _ in 0..<cut.width {
         pixels[to] = stored[from]
         pixels[to + 1] = stored[from + 1]
@@ -139,6 +165,8 @@ struct Orientation: Hashable {
   /// Whether the stored axis that becomes the upright y axis runs from bottom to top.
   var reversesY = false
 
+  static let upright = Orientation(exif: 1)
+
   /// - Parameter exif: 1 to 8; anything else counts as 1.
   init(exif: Int) {
     swapsAxes = (5...8).contains(exif)
@@ -149,18 +177,5 @@ struct Orientation: Hashable {
   /// The upright size of a stored size, and the other way round.
   func turned(_ size: PixelSize) -> PixelSize {
     swapsAxes ? PixelSize(width: size.height, height: size.width) : size
-  }
-}
-
-extension MutableSpan<UInt8> {
-  /// Copies all of `source` to the elements from `start` on.
-  fileprivate mutating func copy(_ source: Span<UInt8>, to start: Int) {
-    precondition(start >= 0 && start <= count - source.count, "the copy does not fit")
-    unsafe withUnsafeMutableBufferPointer { target in
-      unsafe source.withUnsafeBufferPointer { source in
-        guard let from = source.baseAddress, let to = target.baseAddress else { return }
-        unsafe (to + start).update(from: from, count: source.count)
-      }
-    }
   }
 }

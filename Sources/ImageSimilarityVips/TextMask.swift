@@ -15,7 +15,7 @@ struct TextMask {
   /// - Returns: nil where nothing is visible.
   init?(_ text: String, font: String) throws(SimilarityError) {
     guard text.contains(where: { !$0.isWhitespace }) else { return nil }
-    _ = try VipsSettings.current
+    try VipsSettings.start()
     var mask: UnsafeMutablePointer<UInt8>?
     var box = cvips_text_box()
     try unsafe CallResult { unsafe cvips_text(Self.markup(text), font, &mask, &box, $0, $1) }.check { _, reason in

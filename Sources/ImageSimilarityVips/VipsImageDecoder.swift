@@ -29,9 +29,16 @@ public struct VipsImageDecoder: ImageDecoder {
     _ source: ImageSource, as geometry: ImageGeometry, into pixels: inout MutableSpan<UInt8>
   ) throws(SimilarityError) {
     precondition(pixels.count == geometry.byteCount, "the buffer has \(pixels.count) bytes, not \(geometry.byteCount)")
-    let decoded = try decode(source, over: geometry.background) { ResamplingPlan($0, geometry) }
-    decoded.plan.fillMargins(geometry.background, in: &pixels)
-    decoded.plan.place(decoded.stored.span, decoded.orientation, in: &pixels)
+    try unsafe pixels.withUnsafeMutableBufferPointer { (buffer) throws(SimilarityError) in
+      let frame = unsafe buffer
+      try decode(source, over: geometry.background) {
+        ResamplingPlan($0, geometry)
+      } render: { (plan, orientation, write) throws(DecodingFailure) in
+        var pixels = unsafe frame.mutableSpan
+        plan.fillMargins(geometry.background, in: &pixels)
+        try unsafe plan.render(orientation, into: frame, write)
+      }
+    }
   }
 
   /// Decodes a picture at its own aspect ratio, upright.
@@ -44,39 +51,36 @@ public struct VipsImageDecoder: ImageDecoder {
     _ source: ImageSource, maximumSide: Int?, background: RGBColor = .white
   ) throws(SimilarityError) -> RGBImage {
     precondition(maximumSide ?? 1 >= 1, "a picture has at least one pixel")
-    let decoded = try decode(source, over: background) { ResamplingPlan($0, maximumSide: maximumSide) }
-    guard decoded.orientation != Orientation(exif: 1) else {
-      return RGBImage(size: decoded.plan.frame, pixels: decoded.stored)
+    return try decode(source, over: background) {
+      ResamplingPlan($0, maximumSide: maximumSide)
+    } render: { (plan, orientation, write) throws(DecodingFailure) in
+      var pixels = [UInt8](repeating: 0, count: plan.frame.area * 3)
+      try unsafe pixels.withUnsafeMutableBufferPointer { (frame) throws(DecodingFailure) in
+        try unsafe plan.render(orientation, into: frame, write)
+      }
+      return RGBImage(size: plan.frame, pixels: pixels)
     }
-    var pixels = [UInt8](repeating: 0, count: decoded.stored.count)
-    var span = pixels.mutableSpan
-    decoded.plan.place(decoded.stored.span, decoded.orientation, in: &span)
-    return RGBImage(size: decoded.plan.frame, pixels: pixels)
   }
 
-  /// The part of a picture that `plan` asks for, not yet turned upright.
-  private struct Decoded {
-    var plan: ResamplingPlan
-    var orientation: Orientation
-    var stored: [UInt8]
-  }
-
-  private func decode(
-    _ source: ImageSource, over background: RGBColor, plan: (PixelSize) -> ResamplingPlan
-  ) throws(SimilarityError) -> Decoded {
-    let settings = try VipsSettings.current
+  /// Gives what `render` makes of the picture's plan and orientation, and of the function that writes the pixels.
+  private func decode<R>(
+    _ source: ImageSource, over background: RGBColor, plan: (PixelSize) -> ResamplingPlan, render: Render<R>
+  ) throws(SimilarityError) -> R {
+    let settings = VipsSettings.current
     do throws(DecodingFailure) {
       switch source {
       case .pixels(let image):
         let plan = plan(image.size)
-        return Decoded(plan: plan, orientation: Orientation(exif: 1), stored: try image.resampled(plan))
+        return try render(plan, .upright) { (target) throws(DecodingFailure) in
+          try image.resample(plan, into: target)
+        }
       case .file(let url):
         return try EncodedPicture.withPicture(at: url, limits: limits) { (picture) throws(DecodingFailure) in
-          try decode(picture, over: background, settings, plan)
+          try decode(picture, over: background, settings, plan, render)
         }
       case .data(let data):
         return try EncodedPicture.withPicture(in: data, limits: limits) { (picture) throws(DecodingFailure) in
-          try decode(picture, over: background, settings, plan)
+          try decode(picture, over: background, settings, plan, render)
         }
       }
     } catch {
@@ -84,10 +88,13 @@ public struct VipsImageDecoder: ImageDecoder {
     }
   }
 
-  private func decode(
+  private typealias Render<R> =
+    (ResamplingPlan, Orientation, ResamplingPlan.Write) throws(DecodingFailure) -> R
+
+  private func decode<R>(
     _ picture: borrowing EncodedPicture, over background: RGBColor, _ settings: VipsSettings,
-    _ plan: (PixelSize) -> ResamplingPlan
-  ) throws(DecodingFailure) -> Decoded {
+    _ plan: (PixelSize) -> ResamplingPlan, _ render: Render<R>
+  ) throws(DecodingFailure) -> R {
     guard settings.allows(format: picture.format) else { throw DecodingFailure.unsupported }
     // Memory is asked for once, so that no two decodes wait for each other: all that is allowed where the file alone takes
     // much, else what the header says.
@@ -105,22 +112,25 @@ public struct VipsImageDecoder: ImageDecoder {
     }
     let orientation = Orientation(exif: Int(header.orientation))
     let plan = plan(orientation.turned(stored))
-    let cost = DecodingCost.ofPixels(format: picture.format, header: header) + fileCost + plan.cut.area * 6
+    var (x, y) = plan.storedAxes(orientation)
+    let cost =
+      DecodingCost.ofPixels(format: picture.format, header: header) + fileCost + plan.cut.area * 6
+      + DecodingCost.ofResampling(x, y)
     try checkMemory(cost)
     if memory.bytes == 0 {
       memory = MemoryShare(cost, of: settings.memoryBudget)
       picture.restartClock(limits)
     }
 
-    var (x, y) = plan.storedAxes(orientation)
     let shrink = Self.shrink(format: picture.format, x, y)
     if shrink > 1 {
       let shrunk = try picture.header(shrink: shrink, limits)
       x.size = Int64(shrunk.width)
       y.size = Int64(shrunk.height)
     }
-    let pixels = try picture.pixels(x, y, over: background, limits)
-    return Decoded(plan: plan, orientation: orientation, stored: pixels)
+    return try render(plan, orientation) { (target) throws(DecodingFailure) in
+      try picture.decode(x, y, over: background, into: target, limits)
+    }
   }
 
   private func checkMemory(_ bytes: Int) throws(DecodingFailure) {
@@ -144,15 +154,10 @@ public struct VipsImageDecoder: ImageDecoder {
 }
 
 extension RGBImage {
-  fileprivate func resampled(_ plan: ResamplingPlan) throws(DecodingFailure) -> [UInt8] {
-    let (x, y) = plan.storedAxes(Orientation(exif: 1))
-    var status = CVIPS_OK
-    let result = unsafe [UInt8](unsafeUninitializedCapacity: plan.cut.area * 3) { buffer, count in
-      unsafe buffer.initialize(repeating: 0)
-      status = unsafe cvips_resample_rgb(pixels, x, y, buffer.baseAddress)
-      count = buffer.count
-    }
+  fileprivate func resample(_ plan: ResamplingPlan, into target: PixelRows) throws(DecodingFailure) {
+    let (x, y) = plan.storedAxes(.upright)
+    let status = unsafe cvips_resample(
+      pixels, 3, x, y, target.start, Int64(target.rowBytes), cvips_resampling_level())
     guard status == CVIPS_OK else { throw DecodingFailure(.imageTooLarge, "there is not enough memory") }
-    return result
   }
 }

@@ -5,7 +5,7 @@ import Synchronization
 /// How libvips behaves in this process.
 ///
 /// The settings belong to the application: it calls ``apply(_:)`` once, before the first picture is decoded. Where it does
-/// not, the first decode applies the defaults.
+/// not, the first decode applies the defaults, and the first picture that takes libvips starts it.
 public struct VipsSettings: Sendable, Hashable {
   /// Threads that libvips uses for one picture. A program that decodes many pictures at once wants 1.
   public var concurrency = 1
@@ -25,33 +25,33 @@ public struct VipsSettings: Sendable, Hashable {
   ///
   /// Throws ``SimilarityError/Code/imageUnsupported`` where libvips cannot start.
   public static func apply(_ settings: VipsSettings) throws(SimilarityError) {
-    try state.withLock { (state) throws(SimilarityError) in
-      if state == nil {
-        try unsafe CallResult { unsafe cvips_initialize($0, $1) }.check { _, reason in
-          SimilarityError(.imageUnsupported, "libvips does not start: \(reason)")
-        }
-      }
-      cvips_configure(
-        Int32(clamping: max(1, settings.concurrency)), settings.cachesOperations, settings.blocksUntrustedLoaders,
-        settings.reportsLeaks)
-      state = settings
+    state.withLock { $0.set(settings) }
+    try start()
+  }
+
+  /// Starts libvips where it is not running yet.
+  static func start() throws(SimilarityError) {
+    _ = current
+    try unsafe CallResult { unsafe cvips_start($0, $1) }.check { _, reason in
+      SimilarityError(.imageUnsupported, "libvips does not start: \(reason)")
     }
   }
 
   /// The version of the libvips that is linked, for example `8.14.1`.
   public static var version: String {
     get throws(SimilarityError) {
-      _ = try current
+      try start()
       return unsafe String(cString: cvips_version())
     }
   }
 
   /// The settings in force; applies the defaults where there are none yet.
   static var current: VipsSettings {
-    get throws(SimilarityError) {
-      if let settings = state.withLock({ $0 }) { return settings }
-      try apply(VipsSettings())
-      return VipsSettings()
+    state.withLock { state in
+      if let settings = state.settings { return settings }
+      let settings = VipsSettings()
+      state.set(settings)
+      return settings
     }
   }
 
@@ -67,5 +67,17 @@ public struct VipsSettings: Sendable, Hashable {
     }
   }
 
-  private static let state = Mutex<VipsSettings?>(nil)
+  private struct State {
+    private(set) var settings: VipsSettings?
+
+    mutating func set(_ settings: VipsSettings) {
+      cvips_configure(
+        cvips_configuration(
+          concurrency: Int32(clamping: max(1, settings.concurrency)), caches_operations: settings.cachesOperations,
+          blocks_untrusted: settings.blocksUntrustedLoaders, reports_leaks: settings.reportsLeaks))
+      self.settings = settings
+    }
+  }
+
+  private static let state = Mutex(State())
 }

@@ -1,3 +1,4 @@
+import CVipsShim
 import Foundation
 import ImageSimilarityCore
 import ImageSimilarityVips
@@ -69,5 +70,25 @@ import Testing
     var limits = DecodingLimits()
     limits.duration = .zero
     #expect(failure(.file(Fixtures.url("large.jpg")), limits: limits)?.code == .imageTooLarge)
+  }
+
+  /// Past the header, where libvips may not be running.
+  @Test func deadlineHoldsForPixels() throws {
+    let data = try Fixtures.data("large.jpg")
+    let whole = try decoder.decode(.data(data), maximumSide: nil).size
+    var message = [CChar](repeating: 0, count: 100)
+    var rgb = [UInt8](repeating: 0, count: 3)
+    let status = unsafe data.withUnsafeBytes { bytes in
+      var picture: OpaquePointer?
+      var header = cvips_header()
+      unsafe cvips_picture_open(-1, bytes.baseAddress, Int64(bytes.count), .max, &picture, &message, message.count)
+      defer { unsafe cvips_picture_close(picture) }
+      unsafe cvips_picture_header(picture, 1, &header, &message, message.count)
+      unsafe cvips_picture_set_deadline(picture, 0)
+      let x = cvips_axis(size: Int64(whole.width), scaled: 1, offset: 0, count: 1)
+      let y = cvips_axis(size: Int64(whole.height), scaled: 1, offset: 0, count: 1)
+      return unsafe cvips_picture_decode(picture, x, y, [0, 0, 0], &rgb, 3, &message, message.count)
+    }
+    #expect(status == CVIPS_TIMEOUT)
   }
 }

@@ -109,8 +109,8 @@ import Testing
     #expect(report.count == 1)
     #expect(
       Set(report[0].keys) == [
-        "backbone", "precision", "layer", "batch", "threads", "images_per_second", "spread", "preparation_seconds",
-        "peak_memory_bytes", "kernels", "cpu",
+        "backbone", "precision", "layer", "batch", "threads", "images_per_second", "images_per_cpu_second", "spread",
+        "preparation_seconds", "peak_memory_bytes", "kernels", "cpu",
       ])
     #expect(try #require(report[0]["images_per_second"] as? Double) > 0)
     #expect(report[0]["precision"] as? String == "fp32" && report[0]["batch"] as? Int == 2)

@@ -3,7 +3,8 @@
 // - Every buffer belongs to the caller, except where `cvips_free` is named.
 // - A function that can fail returns a `cvips_status` and, unless it is CVIPS_OK, writes a reason of at most
 //   `capacity - 1` bytes and a terminating zero to `message`; the reason is libvips's own text, unfiltered.
-// - `cvips_initialize` comes before everything else; all other functions may be called from several threads.
+// - `cvips_configure` comes before everything else.
+// - All functions may be called from several threads.
 #pragma once
 
 #include <stdbool.h>
@@ -17,13 +18,21 @@ typedef enum {
   CVIPS_CORRUPT,      // the loader gave up
   CVIPS_TIMEOUT,      // the deadline passed
   CVIPS_MEMORY,       // no memory
+  CVIPS_UNAVAILABLE,  // libvips does not start
 } cvips_status;
 
 // Process-wide.
 
-// Starts libvips, and silences its log domain, which would print to stderr. Not thread-safe; once.
-cvips_status cvips_initialize(char *message, size_t capacity);
-void cvips_configure(int concurrency, bool caches_operations, bool blocks_untrusted, bool reports_leaks);
+typedef struct {
+  int concurrency;
+  bool caches_operations, blocks_untrusted, reports_leaks;
+} cvips_configuration;
+
+// Sets how libvips works, now or as soon as it is started.
+void cvips_configure(cvips_configuration configuration);
+// Starts libvips where it is not running yet, and silences its log domain, which would print to stderr. Takes tens of
+// milliseconds, so that pictures that can do without libvips do not start it; all others do.
+cvips_status cvips_start(char *message, size_t capacity);
 const char *cvips_version(void);
 void cvips_free(void *memory);
 // Microseconds of the monotonic clock that deadlines are given in.
@@ -81,13 +90,21 @@ cvips_status cvips_picture_header(
     cvips_picture *picture, int shrink, cvips_header *header, char *message, size_t capacity);
 
 // Decodes the picture whose header was read last, resamples it and writes `y.count * x.count * 3` bytes of sRGB, not yet
-// turned upright. `background` has 3 bytes.
+// turned upright, each row `row_bytes` after the one above. `background` has 3 bytes.
 cvips_status cvips_picture_decode(
-    cvips_picture *picture, cvips_axis x, cvips_axis y, const uint8_t *background, uint8_t *rgb, char *message,
-    size_t capacity);
+    cvips_picture *picture, cvips_axis x, cvips_axis y, const uint8_t *background, uint8_t *rgb, int64_t row_bytes,
+    char *message, size_t capacity);
 
-// Resamples `y.size * x.size * 3` bytes into `y.count * x.count * 3`.
-cvips_status cvips_resample_rgb(const uint8_t *pixels, cvips_axis x, cvips_axis y, uint8_t *rgb);
+// Instruction sets of the resampler, from the one that runs everywhere on: portable, AVX2, AVX-512 with VNNI.
+enum { CVIPS_RESAMPLING_LEVELS = 3 };
+bool cvips_resampling_runs(int level);
+// The best that runs here, or the one that the environment variable IMSIM_ISA names: portable, avx2, avx512.
+int cvips_resampling_level(void);
+
+// Resamples `y.size * x.size * bands` bytes (`bands`: 1, 3 or 4) into `y.count * x.count * bands`, each row `row_bytes` after
+// the one above. `level` is one that runs here.
+cvips_status cvips_resample(
+    const uint8_t *pixels, int bands, cvips_axis x, cvips_axis y, uint8_t *out, int64_t row_bytes, int level);
 
 // Writing.
 

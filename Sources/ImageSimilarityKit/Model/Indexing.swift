@@ -61,7 +61,7 @@ extension SimilarityModel {
     let changes = ChangeFilter(store: store, pass: pass)
     var progress = IndexingProgress(total: pass.count)
     var skipped: [SkippedImage] = []
-    var rows = PendingRows()
+    var rows = PendingRows(expecting: Self.rowsPerCommit + ImageEmbedder.batchSize)
     var lastCommit = ContinuousClock.now
 
     func commit() throws {
@@ -108,15 +108,19 @@ extension SimilarityModel {
 
 /// Embeddings that wait for the next commit.
 private struct PendingRows {
+  /// How many there will be at most, as a rule.
+  private let expected: Int
   private var values: [Float] = []
   private var records: [ImageRecord] = []
+
+  init(expecting expected: Int) { self.expected = expected }
 
   var count: Int { records.count }
 
   mutating func append(_ batch: ImageEmbedder.Batch, records newRecords: [ImageRecord]) {
     guard let embeddings = batch.embeddings else { return }
+    values.reserveCapacity(expected * embeddings.dimension)
     embeddings.withElements { elements in
-      values.reserveCapacity(values.count + elements.count)
       for i in elements.indices { values.append(elements[i]) }
     }
     records += newRecords
@@ -124,7 +128,7 @@ private struct PendingRows {
 
   mutating func take() -> (embeddings: EmbeddingMatrix, records: [ImageRecord])? {
     guard !records.isEmpty else { return nil }
-    defer { self = PendingRows() }
+    defer { self = PendingRows(expecting: expected) }
     return (
       EmbeddingMatrix(rows: records.count, dimension: values.count / records.count, values: values), records
     )

@@ -53,7 +53,8 @@ struct FolderWalk {
       }
       switch status.st_mode & S_IFMT {
       case S_IFREG:
-        elements.append((id, .picture(ImageItem(id: id, source: .file(URL(fileURLWithPath: path))))))
+        let url = URL(fileURLWithPath: path, isDirectory: false)
+        elements.append((id, .picture(ImageItem(id: id, source: .file(url)))))
       case S_IFDIR:
         if SegmentStore.isModel(at: URL(fileURLWithPath: path)) { continue }
         if let names = self.names(in: path) {
