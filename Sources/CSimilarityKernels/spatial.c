@@ -239,7 +239,8 @@ static void fill_pixels(
     unsigned char *tensor, size_t element_size, uint32_t value, ptrdiff_t pixel, int channels, int pixels) {
   // Elements whose bytes are all the same, as those of zero are, need no pattern.
   const unsigned char low = (unsigned char)value;
-  const int uniform = memcmp(&value, &(uint32_t){low * 0x01010101u}, element_size) == 0;
+  const uint32_t mask = 0xffffffffu >> (32 - 8 * element_size);
+  const int uniform = ((value ^ low * 0x01010101u) & mask) == 0;
   const size_t bytes = element_size * (size_t)channels;
   if (uniform && pixel == channels) {
     if (pixels > 0) memset(tensor, low, bytes * (size_t)pixels);
