@@ -87,8 +87,9 @@ package struct Schedule {
       var last = first
       if group == 1 {
         var weights = costs[first].weights
-        // Where a map is small it may as well be complete before the next layer begins.
+        // Where a map is small, or smaller than the next, it may as well be complete before the next layer begins.
         while last < range.upperBound, costs[last].output > bandActivations,
+          costs[last + 1].output <= 2 * costs[last].output,
           weights + costs[last + 1].weights <= bandWeights, nodes[last + 1].output.height > 1
         {
           last += 1
