@@ -79,7 +79,7 @@ extension SimilarityModel {
     }
     let next: () async throws -> ImageCollection.Element? = { try await changes.next() }
     do {
-      try await embedder.get().embed(next: next) { batch in
+      try await embedder.get().embed(next: next, count: pass.count) { batch in
         meter.add(batch)
         rows.append(batch, records: changes.takeRecords(batch.items))
         changes.forget(batch.skipped)

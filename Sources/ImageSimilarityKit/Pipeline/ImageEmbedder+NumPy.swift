@@ -24,7 +24,7 @@ extension ImageEmbedder {
     var rows = try AtomicFile(url.deletingPathExtension().appendingPathExtension("jsonl"))
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    try await embed(next: pass.next) { batch in
+    try await embed(next: pass.next, count: pass.count) { batch in
       meter.add(batch)
       try meter.writing {
         if let embeddings = batch.embeddings { try array.append(embeddings) }

@@ -15,7 +15,7 @@ public struct ImageEmbedder: Sendable {
   private let pool: WorkerPool
 
   /// Pictures that a worker takes at a time: enough that it seldom changes between the stages, whose code and data evict one
-  /// another from the cache, and not so many that the last ones keep one worker busy alone for long.
+  /// another from the cache. Towards the end of a collection it takes fewer, so that all workers finish together.
   static let batchSize = 16
 
   /// - Parameter threads: All processors where nil.
@@ -46,7 +46,7 @@ public struct ImageEmbedder: Sendable {
   /// `body` ends the pass, and so does cancellation; what `body` has seen by then is complete and in order.
   public func embed(_ collection: ImageCollection, _ body: (Batch) async throws -> Void) async throws {
     let pass = try collection.makePass()
-    try await embed(next: pass.next, body)
+    try await embed(next: pass.next, count: pass.count, body)
   }
 
   /// The embedding of one picture.
@@ -57,8 +57,9 @@ public struct ImageEmbedder: Sendable {
     }
   }
 
+  /// - Parameter count: How many elements there will be, at most; nil where nobody knows.
   func embed(
-    next: () async throws -> ImageCollection.Element?, _ body: (Batch) async throws -> Void
+    next: () async throws -> ImageCollection.Element?, count: Int?, _ body: (Batch) async throws -> Void
   ) async throws {
     let workers = workers
     try await withThrowingTaskGroup(of: (Int, Batch).self) { group in
@@ -66,13 +67,17 @@ public struct ImageEmbedder: Sendable {
       var delivered = 0
       var finished: [Int: Batch] = [:]
       var isAtEnd = false
+      var remaining = count
 
       while true {
         // Two batches a worker: one in work, one waiting. A slow picture may hold back that many more, finished, behind it.
         while !isAtEnd, submitted - delivered < 4 * threads, submitted - delivered - finished.count < 2 * threads {
           try Task.checkCancellation()
-          let elements = try await Self.take(Self.batchSize, from: next)
-          isAtEnd = elements.count < Self.batchSize
+          let share = remaining.map { max(1, $0 / (2 * threads)) } ?? Self.batchSize
+          let wanted = min(share, Self.batchSize)
+          let elements = try await Self.take(wanted, from: next)
+          isAtEnd = elements.count < wanted
+          remaining? -= elements.count
           if elements.isEmpty { break }
           let number = submitted
           group.addTask(executorPreference: pool) {
