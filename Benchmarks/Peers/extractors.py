@@ -300,7 +300,8 @@ def compare_accuracy(files, precisions, options, log):
 
 def embed_and_evaluate(files, backbone, precision, options):
     """Embeddings of length 1, and the mean average precision of `imsim evaluate`."""
-    network = [*files.imsim_options(backbone), "--precision", precision]
+    preprocessing = networks.NETWORKS[backbone][2]
+    network = [*files.imsim_options(backbone), "--preprocessing", preprocessing, "--precision", precision]
     array, model = (files.folder / f"{backbone}-{precision}{suffix}" for suffix in (".npy", ".imsim"))
     run([options.imsim, "embed", options.accuracy, "--output", array, *network])
     run([options.imsim, "index", options.accuracy, "--model", model, *network])
