@@ -62,6 +62,7 @@ struct WinogradShape {
         for filter in Swift.stride(from: 0, to: channels, by: Int(IMSIM_WINOGRAD_PANEL)) {
           imsim_winograd_weights(
             Int32(Self.outputs), weights.pointer(to: Float.self), channels, channels, factors, filter,
+            Int(IMSIM_WINOGRAD_PANEL),
             panels.pointer(to: Float.self, at: filter * channels), channels * channels)
         }
       }
