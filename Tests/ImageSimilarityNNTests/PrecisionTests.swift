@@ -76,6 +76,27 @@ import Testing
     }
   }
 
+  /// Ranges from a stranger's file, and weights that a step of a 127th of them cannot count.
+  @Test(arguments: [(Float(0), Float(0)), (0, .leastNonzeroMagnitude), (-3e38, 3e38), (1, 2), (-2, -1), (-1e-30, 3e38)])
+  func anyRangesAndTinyWeightsCanBeQuantized(_ low: Float, _ high: Float) throws {
+    let backbone = OddNet(parts: (12, 20))
+    let tensors = seededWeights(backbone, seed: 3).map { tensor in
+      tensor.name.hasPrefix("depthwise") || tensor.name.hasPrefix("left")
+        ? (tensor.name, tensor.shape, tensor.values.map { $0 * 8 * .leastNonzeroMagnitude }) : tensor
+    }
+    try Fixtures.withWeights(tensors) { url in
+      let weights = try WeightsFile(contentsOf: url)
+      let pictures = ImageBatch(noise(count: 1, size: backbone.inputSize))
+      let measured = try NetworkExtractor(backbone, weights: weights).calibration(on: pictures)
+      let calibration = Calibration(
+        architecture: measured.architecture, weights: measured.weights, pictures: 1,
+        ranges: measured.ranges.mapValues { _ in ActivationRange(low: low, high: high) })
+      let extractor = try NetworkExtractor(
+        backbone, weights: weights, precision: .int8, calibration: calibration)
+      #expect(try extractor.extract(pictures)[0].count == extractor.dimension)
+    }
+  }
+
   private struct OddNet: Backbone {
     /// The channels of two values that are concatenated.
     var parts: (Int, Int)

@@ -1,5 +1,6 @@
 internal import CSimilarityKernels
 internal import ImageSimilarityCore
+internal import ImageSimilarityFiles
 
 extension PlanCompiler {
   /// A layer's weights with everything folded in that is constant: `[taps, channels, filters]`, and a bias for each filter.
@@ -47,9 +48,13 @@ extension PlanCompiler {
     let channels = layer.grouping == .depthwise ? 1 : node.inputs[0].channels
     let (factors, bias) = try parameters.affine(of: layer, filters: filters)
     let weights = try parameters.tensor("\(layer.name).weight")
-    return FoldedWeights(
-      taps: taps, channels: channels, filters: filters,
-      values: transposed(weights, filters: filters, channels: channels, taps: taps, factors: factors), bias: bias)
+    let values = transposed(weights, filters: filters, channels: channels, taps: taps, factors: factors)
+    guard unsafe imsim_first_not_finite(values, values.count) == values.count else {
+      throw SimilarityError(
+        .weightsMismatch,
+        "\(parameters.file.file.name): the weights of '\(layer.name)' times its normalisation are too large for fp32")
+    }
+    return FoldedWeights(taps: taps, channels: channels, filters: filters, values: values, bias: bias)
   }
 
   private func foldedLinear(_ name: String, _ node: NetworkBuilder.Node) throws(SimilarityError) -> FoldedWeights {
@@ -189,7 +194,7 @@ extension PlanCompiler {
     for row in stride(from: 0, to: folded.values.count, by: folded.filters) {
       for filter in 0..<folded.filters { largest[filter] = max(largest[filter], abs(folded.values[row + filter])) }
     }
-    return largest.map { $0 > 0 ? $0 / 127 : 1 }
+    return largest.map { $0 / 127 >= .leastNormalMagnitude ? $0 / 127 : 1 }
   }
 
   /// Makes the bias what the kernels add: zero points and the output's scale included. Returns what a product of stored numbers

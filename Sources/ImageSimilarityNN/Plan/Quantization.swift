@@ -9,8 +9,9 @@ struct Quantization: Sendable, Hashable {
   init(covering range: ActivationRange) {
     let low = min(range.low, 0)
     let high = max(range.high, 0)
-    // An all-zero tensor gets any scale.
-    scale = high > low ? (high - low) / 255 : 1
+    // Each by itself, since their difference may be infinite. A tensor of zeros, or nearly, gets any scale.
+    let step = high / 255 - low / 255
+    scale = step >= .leastNormalMagnitude ? step : 1
     zero = Int((-low / scale).rounded(.toNearestOrEven))
   }
 }
