@@ -15,14 +15,14 @@ struct Embed: AsyncParsableCommand {
       the arguments, and within a folder in the order of the paths. Files that are no readable pictures have no row.
 
       Examples:
-        imsim embed photos --output features.npy
-        imsim embed a.jpg b.jpg --output scores.npy --weights efficientnet-lite0.pth --layer scores
+        imsim embed photos -o features.npy
+        imsim embed a.jpg b.jpg -o scores.npy --weights efficientnet-lite0.pth --layer scores
       """)
 
   @Argument(help: ArgumentHelp("Files, or folders, which are searched to the bottom.", valueName: "image or folder"))
   var paths: [String]
 
-  @Option(help: ArgumentHelp("The array to write.", valueName: "features.npy"))
+  @Option(name: [.short, .long], help: ArgumentHelp("The array to write.", valueName: "features.npy"))
   var output: String
 
   @OptionGroup var extractor: ExtractorOptions
