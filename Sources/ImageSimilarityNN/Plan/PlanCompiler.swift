@@ -93,24 +93,24 @@ struct PlanCompiler {
     func bytes(_ value: NetworkBuilder.Value) -> Int {
       value.height * value.width * value.channels * elements(value).size
     }
-    var weights = 0
-    var isWinograd = false
+    var cost = Schedule.Cost(
+      weights: 0, activations: bytes(node.inputs[0]) + bytes(node.output), output: bytes(node.output), rowStep: 1)
     switch node.layer {
+    case .convolution where algorithm == .winograd:
+      cost.weights = WinogradStep.positions * node.inputs[0].channels * node.output.channels * Element.fp32.size
+      cost.rowStep = WinogradStep.tileOutputs
     case .convolution(let layer):
       let inputs = layer.grouping == .dense ? node.inputs[0].channels : 1
-      isWinograd = algorithm == .winograd
-      let taps = isWinograd ? WinogradStep.positions : layer.window.kernel * layer.window.kernel
-      weights = taps * inputs * node.output.channels * (isWinograd ? 4 : elements(node.output).size)
+      cost.weights =
+        layer.window.kernel * layer.window.kernel * inputs * node.output.channels * elements(node.output).size
     case .linear:
-      weights = node.inputs[0].channels * node.output.channels * 4
-    case .maxPool, .concatenate, .globalAveragePool:
+      cost.weights = node.inputs[0].channels * node.output.channels * Element.fp32.size
+    case .concatenate:
+      cost.activations = 0  // The parts are computed in place.
+    case .maxPool, .globalAveragePool:
       break
     }
-    let isCopied = if case .concatenate = node.layer { false } else { true }
-    return Schedule.Cost(
-      weights: weights, activations: isCopied ? bytes(node.inputs[0]) + bytes(node.output) : 0,
-      output: bytes(node.output),
-      rowStep: isWinograd ? WinogradStep.tileOutputs : 1)
+    return cost
   }
 
   // MARK: Steps
