@@ -37,6 +37,27 @@ void sim_widen_f16_portable(const void *source, float *target, size_t count) {
   }
 }
 
+static inline uint16_t half_of_float(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+  uint32_t magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00 | (uint16_t)(magnitude >> 13 & 0x1ff);
+  // 65520 lies half-way between the largest half and the next one.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  if (magnitude < 0x38800000) {
+    // Below 2^-14 a half has steps of 2^-24, as a float has at 0.5: the addition rounds.
+    float sum = float_of_bits(magnitude) + 0.5f;
+    memcpy(&bits, &sum, sizeof bits);
+    return sign | (uint16_t)(bits - 0x3f000000);
+  }
+  return sign | (uint16_t)((magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13);
+}
+
+void sim_narrow_f16_portable(const float *source, uint16_t *target, size_t count) {
+  for (size_t i = 0; i < count; i++) target[i] = half_of_float(source[i]);
+}
+
 #if defined(__x86_64__)
 
 __attribute__((target("avx,f16c"))) static void widen_f16_f16c(const void *source, float *target, size_t count) {
@@ -49,6 +70,18 @@ __attribute__((target("avx,f16c"))) static void widen_f16_f16c(const void *sourc
   sim_widen_f16_portable(bytes + 2 * i, target + i, count - i);
 }
 
+__attribute__((target("avx,f16c"))) static void narrow_f16_f16c(const float *source, uint16_t *target, size_t count) {
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    _mm_storeu_si128((__m128i *)(target + i), _mm256_cvtps_ph(_mm256_loadu_ps(source + i), _MM_FROUND_TO_NEAREST_INT));
+  sim_narrow_f16_portable(source + i, target + i, count - i);
+}
+
+void sim_narrow_f16(const float *source, uint16_t *target, size_t count) {
+  if (__builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c")) narrow_f16_f16c(source, target, count);
+  else sim_narrow_f16_portable(source, target, count);
+}
+
 void sim_widen_f16(const void *source, float *target, size_t count) {
   if (__builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c")) widen_f16_f16c(source, target, count);
   else sim_widen_f16_portable(source, target, count);
@@ -57,6 +90,10 @@ void sim_widen_f16(const void *source, float *target, size_t count) {
 #else
 
 void sim_widen_f16(const void *source, float *target, size_t count) { sim_widen_f16_portable(source, target, count); }
+
+void sim_narrow_f16(const float *source, uint16_t *target, size_t count) {
+  sim_narrow_f16_portable(source, target, count);
+}
 
 #endif
 

@@ -5,10 +5,10 @@
 ///
 /// - Ids are unique. ``upsert(_:ids:)`` replaces the vector of an id that is already there.
 /// - A call that throws changes nothing.
-/// - Vectors of another dimension, with NaN or infinite elements, and requests that ask for nothing (`k` below 1, a negative
-///   radius, neither of the two) are refused with a ``SimilarityError``.
+/// - Vectors of another dimension, with NaN or infinite elements, and requests that ``SearchRequest/validate(for:)`` refuses
+///   are refused with a ``SimilarityError``.
 /// - Results are sorted by ascending distance; equal distances by ascending id (the order of `String`'s `<`).
-/// - The distance of a vector to itself is exactly 0, and no distance is negative or NaN.
+/// - No distance is NaN. Except with ``Metric/innerProduct``, none is negative, and that of a vector to itself is exactly 0.
 ///
 /// `IndexConformance` in the product ImageSimilarityTesting checks all of this.
 public protocol SimilarityIndex: Sendable {
@@ -35,6 +35,9 @@ public enum Metric: String, Sendable, Hashable, Codable, CaseIterable {
   case cosine
   /// `sqrt(sum((a - b)^2))`, from 0.
   case euclidean
+  /// `-sum(a * b)`: the larger the inner product, the nearer, and negative where the product is positive. Not a distance in
+  /// the strict sense: a longer vector may be nearer to a vector than the vector itself.
+  case innerProduct = "inner-product"
 }
 
 /// How much a search returns.
@@ -49,15 +52,20 @@ public struct SearchRequest: Sendable, Hashable {
     self.radius = radius
   }
 
-  /// Throws ``SimilarityError/Code/invalidArgument`` unless the request asks for something.
-  public func validate() throws(SimilarityError) {
+  /// Throws ``SimilarityError/Code/invalidArgument`` unless the request asks for something: `k` is at least 1, the radius is a
+  /// distance that the metric can have, and there is one of the two.
+  public func validate(for metric: Metric) throws(SimilarityError) {
     guard k != nil || radius != nil else {
       throw SimilarityError(.invalidArgument, "a search needs k, a radius, or both")
     }
     if let k, k < 1 {
       throw SimilarityError(.invalidArgument, "k is the number of neighbours wanted, at least 1; found \(k)")
     }
-    if let radius, !(radius >= 0) {
+    guard let radius else { return }
+    if radius.isNaN {
+      throw SimilarityError(.invalidArgument, "a radius is a distance; found \(radius)")
+    }
+    if metric != .innerProduct, radius < 0 {
       throw SimilarityError(.invalidArgument, "a radius is a distance, at least 0; found \(radius)")
     }
   }

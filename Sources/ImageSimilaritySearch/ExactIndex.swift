@@ -10,6 +10,7 @@ import Synchronization
 ///
 /// - cosine: `max(0, 1 - ab / sqrt(aa * bb))`, so that equal vectors are at exactly 0.
 /// - Euclidean: `sqrt(sum((a - b)^2))`.
+/// - inner product: `-ab`.
 ///
 /// Vectors live in immutable blocks. A search takes the blocks that are there when it begins and computes without a lock,
 /// so reading, adding and removing go on side by side.
@@ -81,7 +82,7 @@ public final class ExactIndex: SimilarityIndex {
   ///
   /// Throws `CancellationError` soon after its task is cancelled.
   public func search(_ queries: EmbeddingMatrix, _ request: SearchRequest) async throws -> [[Neighbor]] {
-    try request.validate()
+    try request.validate(for: metric)
     let norms = try squaredNorms(of: queries, what: "the query") { "\($0)" }
     let scan = Scan(
       queries: queries, squaredNorms: norms, blocks: table.withLock { $0.snapshot() }, metric: metric, request: request)

@@ -26,7 +26,7 @@ import Testing
 
   @Test(arguments: [SearchRequest(), SearchRequest(k: 0), SearchRequest(radius: -1), SearchRequest(radius: .nan)])
   func requestsForNothingAreRefused(_ request: SearchRequest) {
-    let error = #expect(throws: SimilarityError.self) { try request.validate() }
+    let error = #expect(throws: SimilarityError.self) { try request.validate(for: .cosine) }
     #expect(error?.code == .invalidArgument)
   }
 

@@ -17,6 +17,24 @@ import Testing
     #expect(differing.isEmpty)
   }
 
+  /// All half-precision numbers, the points half-way between them, and their neighbours, against Swift's own conversion.
+  @Test func narrowing() {
+    let halves = (0...UInt16.max).map { Float(Float16(bitPattern: $0)) }.filter(\.isFinite)
+    let sorted = halves.sorted()
+    let between = zip(sorted, sorted.dropFirst()).map { ($0 + $1) / 2 }
+    let edges: [Float] = [65519, 65520, 65521, 1e38, .infinity, -.infinity, .leastNonzeroMagnitude, -.leastNonzeroMagnitude]
+    let floats = (halves + between + edges).flatMap { [$0.nextDown, $0, $0.nextUp] }
+    var fast = [UInt16](repeating: 0, count: floats.count)
+    var portable = fast
+    unsafe sim_narrow_f16(floats, &fast, floats.count)
+    unsafe sim_narrow_f16_portable(floats, &portable, floats.count)
+    #expect(fast == portable)
+    #expect(portable == floats.map { Float16($0).bitPattern })
+    var nan: UInt16 = 0
+    unsafe sim_narrow_f16([.nan], &nan, 1)
+    #expect(Float16(bitPattern: nan).isNaN)
+  }
+
   @Test func bfloat16() {
     let numbers: [UInt16] = [0x3f80, 0xc020, 0x0001, 0x7f80, 0x8000]
     var floats = [Float](repeating: 0, count: numbers.count)

@@ -12,6 +12,8 @@ struct BruteForce {
 
   private func distance(_ a: [Float], _ b: [Float]) -> Float {
     switch metric {
+    case .innerProduct:
+      return Float(0 - sum(a, b, *))
     case .euclidean:
       return Float(sum(a, b) { ($0 - $1) * ($0 - $1) }.squareRoot())
     case .cosine:

@@ -1,4 +1,5 @@
 #pragma once
+#include "codes.h"
 #include "convolution.h"
 #include "gather.h"
 #include "instruction_set.h"

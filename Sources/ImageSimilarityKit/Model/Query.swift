@@ -45,7 +45,7 @@ extension SimilarityModel {
   /// - Complexity: O(images * dimension)
   public func query(_ query: ImageQuery, k: Int? = nil, radius: Float? = nil) async throws -> [Hit] {
     let request = SearchRequest(k: Self.hitCount(k, radius), radius: radius)
-    try request.validate()
+    try request.validate(for: metric)
     let vector = try await vector(of: query)
     let neighbors = try await index().search(EmbeddingMatrix([vector]), request)[0]
     return neighbors.enumerated().compactMap { position, neighbor in

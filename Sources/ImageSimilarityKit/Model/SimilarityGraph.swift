@@ -32,7 +32,7 @@ extension SimilarityModel {
     k: Int? = nil, radius: Float? = nil, includeSelf: Bool = false, _ body: ([GraphEdge]) async throws -> Void
   ) async throws {
     let k = Self.hitCount(k, radius)
-    try SearchRequest(k: k, radius: radius).validate()
+    try SearchRequest(k: k, radius: radius).validate(for: metric)
     // A picture is among its own neighbours; one more makes up for it.
     let request = SearchRequest(k: includeSelf ? k : k.map { $0 + 1 }, radius: radius)
     let ids = self.ids

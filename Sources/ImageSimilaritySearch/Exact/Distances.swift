@@ -46,7 +46,7 @@ extension EmbeddingMatrix {
               let a = unsafe firstQuery + query * dimension
               let b = unsafe first + rows.lowerBound * dimension
               switch metric {
-              case .cosine: unsafe ims_search_dot(a, b, rows.count, dimension, results)
+              case .cosine, .innerProduct: unsafe ims_search_dot(a, b, rows.count, dimension, results)
               case .euclidean: unsafe ims_search_squared_distance(a, b, rows.count, dimension, results)
               }
             }
@@ -62,6 +62,9 @@ extension EmbeddingMatrix {
       }
     case .euclidean:
       for i in 0..<rows.count { distances[i] = Float(work[i].squareRoot()) }
+    case .innerProduct:
+      // Not -0: equal distances are equal bits.
+      for i in 0..<rows.count { distances[i] = Float(0 - work[i]) }
     }
   }
 }

@@ -36,12 +36,13 @@ struct RoundingBound {
     switch metric {
     case .cosine: Float(-1 / squaredNorm.squareRoot())
     case .euclidean: -2
+    case .innerProduct: -1
     }
   }
 
   func offset(squaredNorm: Double) -> Float {
     switch metric {
-    case .cosine: 0
+    case .cosine, .innerProduct: 0
     case .euclidean: gamma.isFinite ? Float(squaredNorm * (1 - gamma)) : 0
     }
   }
@@ -54,6 +55,7 @@ struct RoundingBound {
       switch metric {
       case .cosine: (distance - 1 + gamma) * squaredNorm.squareRoot()
       case .euclidean: distance * distance - squaredNorm * (1 - gamma)
+      case .innerProduct: Double.infinity
       }
     return Float(limit).nextUp
   }

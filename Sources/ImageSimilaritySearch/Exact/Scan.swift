@@ -97,7 +97,7 @@ struct Scan: Sendable {
     _ tile: Range<Int>, in slices: [Slice], using scratch: inout Scratch
   ) throws -> [[Neighbor]] {
     var shortlists = [Shortlist](repeating: Shortlist(request), count: tile.count)
-    let usesProducts = tile.count >= Self.queriesWorthAProduct && bound.gamma.isFinite
+    let usesProducts = metric != .innerProduct && tile.count >= Self.queriesWorthAProduct && bound.gamma.isFinite
     if usesProducts, scratch.products.isEmpty {
       scratch.products = [Float](repeating: 0, count: Self.queriesPerTile * Self.rowsPerProduct)
     }
