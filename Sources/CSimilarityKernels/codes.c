@@ -58,7 +58,7 @@ VARIANTS static void range(const float *x, size_t count, float *low, float *high
 static void encode_row(
     const float *x, size_t dimension, uint8_t *codes, size_t row, const imsim_code_columns *columns) {
   double squared_norm;
-  ims_search_dot(x, x, 1, dimension, &squared_norm);
+  ims_search_dot(x, x, NULL, 1, dimension, &squared_norm);
   columns->squared_norms[row] = squared_norm;
   columns->scales[row] = 0;
   columns->zeros[row] = 0;

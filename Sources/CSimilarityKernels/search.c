@@ -22,28 +22,33 @@ typedef double double8 __attribute__((vector_size(64)));
 #define PRODUCT(a, b) ((a) * (b))
 #define SQUARED_DIFFERENCE(a, b) (((a) - (b)) * ((a) - (b)))
 
-// Four streams side by side are more than the hardware foresees: ask for the cache line of 16 elements that is due when
-// these four rows are done. Past the end of the matrix it asks for nothing that is there, which is harmless.
-#define PREFETCH_NEXT_FOUR(pointer, dimension)                                                                        \
-  for (uintptr_t row = 4; row < 8; row++)                                                                             \
-  __builtin_prefetch((const void *)((uintptr_t)(pointer) + row * (dimension) * sizeof(float)))
+// Four streams side by side are more than the hardware foresees, and rows that are picked here and there are more so: ask for
+// the cache line of 16 elements that is due when these four rows are done.
+#define PREFETCH(row, i) __builtin_prefetch((row) + (i))
 
 // The last, partial group of 8 is padded with zeros, which add nothing.
 #define DEFINE_PAIRWISE(name, term)                                                                                   \
-  VARIANTS void name(const float *query, const float *rows, size_t count, size_t dimension, double *results) {        \
+  VARIANTS void name(                                                                                                 \
+      const float *query, const float *rows, const uint32_t *indices, size_t count, size_t dimension,                 \
+      double *results) {                                                                                              \
     size_t whole = dimension & ~(size_t)7, rest = dimension - whole;                                                  \
     float8 tail = {0};                                                                                                \
     if (rest > 0) memcpy(&tail, query + whole, rest * sizeof(float));                                                 \
     double8 query_tail = __builtin_convertvector(tail, double8);                                                      \
     size_t r = 0;                                                                                                     \
     for (; r + 4 <= count; r += 4) {                                                                                  \
-      const float *row0 = rows + r * dimension, *row1 = row0 + dimension, *row2 = row1 + dimension,                   \
-                  *row3 = row2 + dimension;                                                                           \
+      const float *row[8];                                                                                            \
+      for (size_t j = 0; j < 8; j++) {                                                                                \
+        size_t index = r + j < count ? r + j : count - 1;                                                             \
+        row[j] = rows + (indices ? indices[index] : index) * dimension;                                               \
+      }                                                                                                               \
       double8 sum0 = {0}, sum1 = {0}, sum2 = {0}, sum3 = {0};                                                         \
       for (size_t i = 0; i < whole; i += 8) {                                                                         \
-        if ((i & 8) == 0) PREFETCH_NEXT_FOUR(row0 + i, dimension);                                                    \
+        if ((i & 8) == 0)                                                                                             \
+          PREFETCH(row[4], i), PREFETCH(row[5], i), PREFETCH(row[6], i), PREFETCH(row[7], i);                         \
         double8 q = LOAD(query + i);                                                                                  \
-        double8 value0 = LOAD(row0 + i), value1 = LOAD(row1 + i), value2 = LOAD(row2 + i), value3 = LOAD(row3 + i);   \
+        double8 value0 = LOAD(row[0] + i), value1 = LOAD(row[1] + i), value2 = LOAD(row[2] + i),                      \
+                value3 = LOAD(row[3] + i);                                                                            \
         sum0 += term(q, value0);                                                                                      \
         sum1 += term(q, value1);                                                                                      \
         sum2 += term(q, value2);                                                                                      \
@@ -51,7 +56,7 @@ typedef double double8 __attribute__((vector_size(64)));
       }                                                                                                               \
       if (rest > 0) {                                                                                                 \
         float8 tails[4] = {{0}};                                                                                      \
-        for (size_t j = 0; j < 4; j++) memcpy(&tails[j], row0 + j * dimension + whole, rest * sizeof(float));         \
+        for (size_t j = 0; j < 4; j++) memcpy(&tails[j], row[j] + whole, rest * sizeof(float));                       \
         double8 value0 = __builtin_convertvector(tails[0], double8),                                                  \
                 value1 = __builtin_convertvector(tails[1], double8),                                                  \
                 value2 = __builtin_convertvector(tails[2], double8),                                                  \
@@ -67,7 +72,7 @@ typedef double double8 __attribute__((vector_size(64)));
       results[r + 3] = SUM(sum3);                                                                                     \
     }                                                                                                                 \
     for (; r < count; r++) {                                                                                          \
-      const float *row = rows + r * dimension;                                                                        \
+      const float *row = rows + (indices ? indices[r] : r) * dimension;                                               \
       double8 sum = {0};                                                                                              \
       for (size_t i = 0; i < whole; i += 8) {                                                                         \
         double8 q = LOAD(query + i), value = LOAD(row + i);                                                           \
@@ -85,18 +90,3 @@ typedef double double8 __attribute__((vector_size(64)));
 
 DEFINE_PAIRWISE(ims_search_dot, PRODUCT)
 DEFINE_PAIRWISE(ims_search_squared_distance, SQUARED_DIFFERENCE)
-
-VARIANTS size_t ims_search_select(
-    const float *products, const float *scales, const float *offsets, size_t count, float limit, uint32_t *selected) {
-  size_t found = 0;
-  for (size_t start = 0; start < count; start += 64) {
-    size_t end = count - start < 64 ? count : start + 64;
-    // Nearly always nothing passes: look at the whole group first.
-    int any = 0;
-    for (size_t i = start; i < end; i++) any |= offsets[i] + scales[i] * products[i] <= limit;
-    if (!any) continue;
-    for (size_t i = start; i < end; i++)
-      if (offsets[i] + scales[i] * products[i] <= limit) selected[found++] = (uint32_t)i;
-  }
-  return found;
-}

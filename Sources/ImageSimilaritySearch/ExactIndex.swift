@@ -3,10 +3,11 @@ import Synchronization
 
 /// An index that looks at every vector and is never wrong.
 ///
-/// The distance of a pair is computed in fp64 from its fp32 elements and rounded to `Float`; the answer is that of sorting
+/// The distance of a pair is computed in fp64 from its stored elements and rounded to `Float`; the answer is that of sorting
 /// all vectors by that distance, whatever the order in which they were stored, the batch that a query comes in, the
-/// number of threads and the instruction set. Matrix products in fp32 (BLAS) only rule out vectors that their error bound
-/// proves to be too far away; see ``RoundingBound``.
+/// number of threads and the instruction set. Each vector has a code of a byte an element beside it. A search reads the
+/// codes, and compares in full only what they cannot rule out for certain; the bound is that of Cauchy and Schwarz on what
+/// the codes leave.
 ///
 /// - cosine: `max(0, 1 - ab / sqrt(aa * bb))`, so that equal vectors are at exactly 0.
 /// - Euclidean: `sqrt(sum((a - b)^2))`.
@@ -16,24 +17,30 @@ import Synchronization
 /// so reading, adding and removing go on side by side.
 ///
 /// ## Memory and time
-/// A matrix of ``VectorBlock/retainedRows`` rows or more is kept as it is (mapped memory stays mapped) and read once, for
-/// its norms; smaller ones are copied together. A removed vector's memory is given back when most of its block is
-/// removed. Beside its elements a vector takes 16 bytes, its id, and an entry of a dictionary.
+/// A vector takes 5 bytes an element (3 in fp16), 24 bytes, its id, and an entry of a dictionary. In fp32, a matrix of 256
+/// rows or more is kept as it is (mapped memory stays mapped). A removed vector's memory is given back when most of its
+/// block is removed.
 ///
-/// A search is O(`queries * count * dimension`).
+/// A search is O(`queries * count * dimension`). Vectors of more than 32,768 elements, or of lengths outside of
+/// 2^-30...2^30, are always compared in full.
 public final class ExactIndex: SimilarityIndex {
   public let dimension: Int
   public let metric: Metric
-  /// How many threads one search uses at most. BLAS itself is called from each and should be single-threaded.
+  /// How the vectors' elements are stored.
+  public let precision: ElementPrecision
+  /// How many threads one search uses at most.
   public let threads: Int
   private let table: Mutex<BlockTable>
 
   /// - Precondition: `dimension` and `threads` are at least 1.
-  public init(dimension: Int, metric: Metric = .cosine, threads: Int = 1) {
+  public init(
+    dimension: Int, metric: Metric = .cosine, precision: ElementPrecision = .fp32, threads: Int = 1
+  ) {
     precondition(dimension > 0 && dimension <= Int32.max, "a vector has between 1 and 2^31 - 1 elements")
     precondition(threads > 0, "a search needs a thread")
     self.dimension = dimension
     self.metric = metric
+    self.precision = precision
     self.threads = threads
     self.table = Mutex(BlockTable())
   }
@@ -55,7 +62,7 @@ public final class ExactIndex: SimilarityIndex {
     let found = table.withLock { table in
       table.location(of: id).map { (table.block($0.block), $0.row) }
     }
-    return found.map { block, row in block.matrix[row] }
+    return found.map { block, row in block.vectors.elements.row(row, dimension: dimension) }
   }
 
   /// Stores row `i` of `vectors` under `ids[i]`; of equal ids within one call, the last row stays.
@@ -67,40 +74,61 @@ public final class ExactIndex: SimilarityIndex {
       throw SimilarityError(
         .invalidArgument, "each vector needs an id: found \(ids.count) ids for \(vectors.rows) rows")
     }
-    let norms = try squaredNorms(of: vectors, what: "the vector to store") { "\($0) (id \"\(ids[$0])\")" }
+    try requireDimension(of: vectors)
+    let coded = CodedVectors(encoding: vectors, as: precision)
+    try requireFinite(coded, what: "the vector to store") { "\($0) (id \"\(ids[$0])\")" }
     guard !ids.isEmpty else { return }
-    let block = VectorBlock(matrix: vectors, ids: ids, squaredNorms: norms, metric: metric)
-    table.withLock { $0.upsert(block, metric: metric) }
+    table.withLock { $0.upsert(VectorBlock(coded, ids: ids)) }
   }
 
   @discardableResult
   public func remove(_ ids: [String]) -> Int {
-    table.withLock { $0.remove(ids, metric: metric) }
+    table.withLock { $0.remove(ids) }
   }
 
   /// The neighbours of each row of `queries`, in the order of the rows.
   ///
   /// Throws `CancellationError` soon after its task is cancelled.
   public func search(_ queries: EmbeddingMatrix, _ request: SearchRequest) async throws -> [[Neighbor]] {
+    try await search(queries, request, filter: nil)
+  }
+
+  /// The neighbours of each row of `queries` among the vectors whose ids `isIncluded` accepts: `k` of them wherever so many
+  /// pass.
+  ///
+  /// `isIncluded` is called from several threads, for those ids alone that are near enough to be hits.
+  public func search(
+    _ queries: EmbeddingMatrix, _ request: SearchRequest, where isIncluded: @escaping @Sendable (String) -> Bool
+  ) async throws -> [[Neighbor]] {
+    try await search(queries, request, filter: isIncluded)
+  }
+
+  private func search(
+    _ queries: EmbeddingMatrix, _ request: SearchRequest, filter: Scan.Filter?
+  ) async throws -> [[Neighbor]] {
     try request.validate(for: metric)
-    let norms = try squaredNorms(of: queries, what: "the query") { "\($0)" }
-    let scan = Scan(
-      queries: queries, squaredNorms: norms, blocks: table.withLock { $0.snapshot() }, metric: metric, request: request)
+    try requireDimension(of: queries)
+    let queries = ScanQueries(queries, metric: metric)
+    try requireFinite(queries.coded, what: "the query") { "\($0)" }
+    let scan = Scan(queries: queries, sources: table.withLock { $0.snapshot() }, request: request, filter: filter)
     return try await scan.run(threads: threads)
   }
 
-  private func squaredNorms(
-    of vectors: EmbeddingMatrix, what: String, name: (Int) -> String
-  ) throws(SimilarityError) -> [Double] {
+  private func requireDimension(of vectors: EmbeddingMatrix) throws(SimilarityError) {
     guard vectors.dimension == dimension else {
       throw SimilarityError(
         .dimensionMismatch, "the index holds vectors of \(dimension) elements, not of \(vectors.dimension)")
     }
+  }
+
+  private func requireFinite(
+    _ vectors: CodedVectors, what: String, name: (Int) -> String
+  ) throws(SimilarityError) {
     // A sum of squares of floats cannot overflow a double, so it is finite exactly when all elements are.
-    let norms = vectors.squaredNorms()
-    if let row = norms.firstIndex(where: { !$0.isFinite }) {
-      throw SimilarityError(.notFinite, "\(what) in row \(name(row)) has an element that is NaN or infinite")
-    }
-    return norms
+    guard let row = (0..<vectors.rows).first(where: { !vectors.squaredNorms[$0].isFinite }) else { return }
+    throw SimilarityError(
+      .notFinite,
+      "\(what) in row \(name(row)) has an element that is NaN or infinite\(vectors.elements.precision == .fp16 ? ", or above 65504, the largest number in fp16" : "")"
+    )
   }
 }

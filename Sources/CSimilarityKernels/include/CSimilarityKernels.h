@@ -3,6 +3,7 @@
 #include "convolution.h"
 #include "gather.h"
 #include "instruction_set.h"
+#include "scan.h"
 #include "search.h"
 #include "sha256.h"
 #include "spatial.h"

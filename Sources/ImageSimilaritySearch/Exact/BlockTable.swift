@@ -23,13 +23,13 @@ struct BlockTable {
   /// What a search looks at: unchanged by later calls.
   func snapshot() -> [LiveBlock] { Array(blocks.values) }
 
-  mutating func upsert(_ block: VectorBlock, metric: Metric) {
+  mutating func upsert(_ block: VectorBlock) {
     let replaced = add(block)
-    compact(replaced, metric: metric)
-    mergeSmall(metric: metric)
+    compact(replaced)
+    mergeSmall()
   }
 
-  mutating func remove(_ ids: [String], metric: Metric) -> Int {
+  mutating func remove(_ ids: [String]) -> Int {
     var touched: Set<Int> = []
     let before = count
     for id in ids {
@@ -37,8 +37,8 @@ struct BlockTable {
       blocks[location.block]?.remove(location.row)
       touched.insert(location.block)
     }
-    compact(touched, metric: metric)
-    mergeSmall(metric: metric)
+    compact(touched)
+    mergeSmall()
     return before - count
   }
 
@@ -58,26 +58,26 @@ struct BlockTable {
   }
 
   /// Rewrites those of `numbers` that are mostly removed.
-  private mutating func compact(_ numbers: Set<Int>, metric: Metric) {
+  private mutating func compact(_ numbers: Set<Int>) {
     for number in numbers where live(number).liveRows * 2 < block(number).rows {
-      replace([number], metric: metric)
+      replace([number])
     }
   }
 
   /// Merges as a binary counter carries: a row is copied O(log(mergedRows)) times, and few small blocks remain.
-  private mutating func mergeSmall(metric: Metric) {
+  private mutating func mergeSmall() {
     while small.count >= 2 {
       let last = live(small[small.count - 1]).liveRows
       let previous = live(small[small.count - 2]).liveRows
       guard last >= previous else { return }
-      replace(Array(small.suffix(2)), metric: metric)
+      replace(Array(small.suffix(2)))
     }
   }
 
   /// Puts one block with the live rows of `numbers` in their place.
-  private mutating func replace(_ numbers: [Int], metric: Metric) {
+  private mutating func replace(_ numbers: [Int]) {
     let old = numbers.map(live)
-    let merged = LiveBlock.merging(old, metric: metric)
+    let merged = LiveBlock.merging(old)
     for number in numbers {
       blocks[number] = nil
       small.removeAll { $0 == number }

@@ -1,8 +1,7 @@
-import COpenBLAS
 import CSimilarityKernels
 import ImageSimilarityCore
 
-// The room's one door to pointers: each function checks the extents that the C code relies on.
+// The room's one door to the fp64 kernels: each function checks the extents that the C code relies on.
 
 extension EmbeddingMatrix {
   /// The sum of squares of each row, in fp64; NaN or infinite exactly where an element is.
@@ -15,7 +14,7 @@ extension EmbeddingMatrix {
           var norm = 0.0
           if let first = elements.baseAddress {
             let start = unsafe first + row * dimension
-            unsafe ims_search_dot(start, start, 1, dimension, &norm)
+            unsafe ims_search_dot(start, start, nil, 1, dimension, &norm)
           }
           return norm
         }
@@ -45,27 +44,90 @@ extension EmbeddingMatrix {
               else { return }
               let a = unsafe firstQuery + query * dimension
               let b = unsafe first + rows.lowerBound * dimension
-              switch metric {
-              case .cosine, .innerProduct: unsafe ims_search_dot(a, b, rows.count, dimension, results)
-              case .euclidean: unsafe ims_search_squared_distance(a, b, rows.count, dimension, results)
+              unsafe pairwise(metric, a, b, nil, rows.count, dimension, results)
+            }
+          }
+        }
+      }
+    }
+    for i in 0..<rows.count {
+      distances[i] = distance(metric, work[i], squaredNorms: squaredNorm, squaredNorms[rows.lowerBound + i])
+    }
+  }
+}
+
+extension CodedVectors {
+  /// The distances of row `query` of `queries` to the rows `rows` of these: fp64, rounded to fp32.
+  ///
+  /// - Parameter scratch: what the kernels need; any may be used again and again.
+  func distances(
+    ofRows rows: [UInt32], to query: Int, of queries: EmbeddingMatrix, squaredNorm: Double, metric: Metric,
+    using scratch: inout DistanceScratch
+  ) {
+    precondition(
+      query >= 0 && query < queries.rows && queries.dimension == dimension && rows.allSatisfy { $0 < self.rows },
+      "the operands of a distance do not fit together")
+    scratch.reserve(rows: rows.count)
+    queries.withElements { queryElements in
+      unsafe queryElements.withUnsafeBufferPointer { queryElements in
+        unsafe scratch.work.withUnsafeMutableBufferPointer { work in
+          guard let firstQuery = queryElements.baseAddress, let results = work.baseAddress else { return }
+          let a = unsafe firstQuery + query * dimension
+          switch elements {
+          case .fp32(let matrix):
+            matrix.withElements { elements in
+              unsafe elements.withUnsafeBufferPointer { elements in
+                guard let b = elements.baseAddress else { return }
+                unsafe pairwise(metric, a, b, rows, rows.count, dimension, results)
+              }
+            }
+          case .fp16:
+            for (i, row) in rows.enumerated() {
+              unsafe elements.withFloats(ofRows: Int(row)..<Int(row) + 1, dimension: dimension) { floats in
+                guard let b = floats.baseAddress else { return }
+                unsafe pairwise(metric, a, b, nil, 1, dimension, results + i)
               }
             }
           }
         }
       }
     }
-    switch metric {
-    case .cosine:
-      for i in 0..<rows.count {
-        distances[i] = cosineDistance(
-          product: work[i], squaredNorms: squaredNorm, squaredNorms[rows.lowerBound + i])
-      }
-    case .euclidean:
-      for i in 0..<rows.count { distances[i] = Float(work[i].squareRoot()) }
-    case .innerProduct:
-      // Not -0: equal distances are equal bits.
-      for i in 0..<rows.count { distances[i] = Float(0 - work[i]) }
+    for (i, row) in rows.enumerated() {
+      scratch.distances[i] = distance(metric, scratch.work[i], squaredNorms: squaredNorm, squaredNorms[Int(row)])
     }
+  }
+}
+
+/// Memory of ``CodedVectors/distances(ofRows:to:of:squaredNorm:metric:using:)``, and its results.
+struct DistanceScratch {
+  fileprivate var work: [Double] = []
+  /// One a row.
+  fileprivate(set) var distances: [Float] = []
+
+  fileprivate mutating func reserve(rows: Int) {
+    if work.count >= rows { return }
+    work = [Double](repeating: 0, count: rows)
+    distances = [Float](repeating: 0, count: rows)
+  }
+}
+
+/// What a distance is made of, in fp64: the inner products of a query with rows, or its squared Euclidean distances.
+private func pairwise(
+  _ metric: Metric, _ query: UnsafePointer<Float>, _ rows: UnsafePointer<Float>, _ indices: UnsafePointer<UInt32>?,
+  _ count: Int, _ dimension: Int, _ results: UnsafeMutablePointer<Double>
+) {
+  switch metric {
+  case .cosine, .innerProduct: unsafe ims_search_dot(query, rows, indices, count, dimension, results)
+  case .euclidean: unsafe ims_search_squared_distance(query, rows, indices, count, dimension, results)
+  }
+}
+
+private func distance(_ metric: Metric, _ value: Double, squaredNorms a: Double, _ b: Double) -> Float {
+  switch metric {
+  case .cosine: cosineDistance(product: value, squaredNorms: a, b)
+  case .euclidean: Float(value.squareRoot())
+  // Not -0: equal distances are equal bits.
+  case .innerProduct: Float(0 - value)
   }
 }
 
@@ -74,57 +136,4 @@ extension EmbeddingMatrix {
 private func cosineDistance(product: Double, squaredNorms a: Double, _ b: Double) -> Float {
   if a == 0 || b == 0 { return a == b ? 0 : 1 }
   return Float(max(0, 1 - product / (a * b).squareRoot()))
-}
-
-/// `products[i, j] = a[aRows.lowerBound + i] . b[bRows.lowerBound + j]`, `[aRows.count, bRows.count]` row-major, in fp32.
-func multiply(
-  _ a: EmbeddingMatrix, rows aRows: Range<Int>, _ b: EmbeddingMatrix, rows bRows: Range<Int>,
-  into products: inout [Float]
-) {
-  precondition(
-    aRows.lowerBound >= 0 && aRows.upperBound <= a.rows && bRows.lowerBound >= 0 && bRows.upperBound <= b.rows
-      && a.dimension == b.dimension && products.count >= aRows.count * bRows.count,
-    "the operands of a matrix product do not fit together")
-  BLASSettings.applyDefaultIfNeeded()
-  a.withElements { aElements in
-    b.withElements { bElements in
-      unsafe aElements.withUnsafeBufferPointer { aElements in
-        unsafe bElements.withUnsafeBufferPointer { bElements in
-          unsafe products.withUnsafeMutableBufferPointer { products in
-            guard let a0 = aElements.baseAddress, let b0 = bElements.baseAddress else { return }
-            let d = a.dimension
-            unsafe cblas_sgemm(
-              CblasRowMajor, CblasNoTrans, CblasTrans, Int32(aRows.count), Int32(bRows.count), Int32(d),
-              1, a0 + aRows.lowerBound * d, Int32(d), b0 + bRows.lowerBound * d, Int32(d),
-              0, products.baseAddress, Int32(bRows.count))
-          }
-        }
-      }
-    }
-  }
-}
-
-/// Writes the `i` with `offsets[rows][i] + scales[rows][i] * products[start + i] <= limit` to `selected`, ascending, and
-/// returns how many there are.
-func select(
-  products: borrowing [Float], start: Int, scales: borrowing [Float], offsets: borrowing [Float], rows: Range<Int>,
-  limit: Float, into selected: inout [UInt32]
-) -> Int {
-  precondition(
-    start >= 0 && start + rows.count <= products.count && rows.lowerBound >= 0 && rows.upperBound <= scales.count
-      && scales.count == offsets.count && rows.count <= selected.count,
-    "the operands of a selection do not fit together")
-  return unsafe products.withUnsafeBufferPointer { products in
-    unsafe scales.withUnsafeBufferPointer { scales in
-      unsafe offsets.withUnsafeBufferPointer { offsets in
-        unsafe selected.withUnsafeMutableBufferPointer { selected in
-          guard let p = products.baseAddress, let s = scales.baseAddress, let o = offsets.baseAddress,
-            let target = selected.baseAddress
-          else { return 0 }
-          return unsafe ims_search_select(
-            p + start, s + rows.lowerBound, o + rows.lowerBound, rows.count, limit, target)
-        }
-      }
-    }
-  }
 }

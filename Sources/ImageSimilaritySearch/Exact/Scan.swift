@@ -1,159 +1,185 @@
 import ImageSimilarityCore
 
-/// One search: queries, blocks, and the loop over both.
+/// One search: queries, sources, and the loop over both.
 ///
-/// The work is cut into tiles of queries and, where these are fewer than threads, into shares of the rows. A tile of few
-/// queries is limited by memory, and computes every distance in fp64 straight away. A larger tile lets fp32 matrix
-/// products rule out rows, and computes in fp64 those that remain.
+/// The work is cut into parts of queries and, where these are few, into shares of the rows. Codes rule rows out
+/// (see ``KeyBound``); those that remain wait in a list per query until there are enough of them, and are then compared in
+/// fp64, the most promising first, which brings the limit down for the rest.
 struct Scan: Sendable {
-  /// From so many queries on, a matrix product and a second look are faster than fp64.
-  private static let queriesWorthAProduct = 8
-  private static let queriesPerTile = 256
-  /// Rows of one matrix product: with a tile of queries, 2 MiB of products.
-  private static let rowsPerProduct = 2048
-  /// Rows after which the limit is brought up to date.
-  private static let rowsPerStep = 128
+  typealias Filter = @Sendable (String) throws -> Bool
 
-  private let queries: EmbeddingMatrix
-  private let squaredNorms: [Double]
-  private let blocks: [LiveBlock]
-  private let metric: Metric
+  /// Bytes of codes that stay in the cache while all queries of a part are compared with them.
+  private static let bytesPerSlice = 256 << 10
+  /// From so many queries a thread on, each thread takes queries of its own, which gives tighter limits than rows of its own.
+  private static let queriesWorthAThread = 48
+  private static let queriesPerPart = 504
+
+  private let queries: ScanQueries
+  private let sources: [any VectorSource]
   private let request: SearchRequest
-  private let bound: RoundingBound
+  private let filter: Filter?
 
-  init(
-    queries: EmbeddingMatrix, squaredNorms: [Double], blocks: [LiveBlock], metric: Metric, request: SearchRequest
-  ) {
+  init(queries: ScanQueries, sources: [any VectorSource], request: SearchRequest, filter: Filter?) {
     self.queries = queries
-    self.squaredNorms = squaredNorms
-    self.blocks = blocks
-    self.metric = metric
+    self.sources = sources
     self.request = request
-    bound = RoundingBound(dimension: queries.dimension, metric: metric)
+    self.filter = filter
   }
 
-  /// Consecutive rows of a block.
+  /// Consecutive rows of a source.
   private struct Slice {
-    var block: Int
+    var source: Int
     var rows: Range<Int>
   }
 
   /// Consecutive queries, and every `shares`-th slice.
-  private struct Tile {
+  private struct Part {
     var queries: Range<Int>
     var share: Int
   }
 
+  /// Rows that are scanned at a time.
+  private static func sliceRows(dimension: Int) -> Int {
+    let panel = CodedVectors.rowsPerPanel
+    let panels = bytesPerSlice / CodedVectors.bytesPerPanel(dimension: dimension)
+    return max(2, min(panels & ~1, 64)) * panel
+  }
+
   func run(threads: Int) async throws -> [[Neighbor]] {
-    let slices = blocks.enumerated().flatMap { index, live in
-      stride(from: 0, to: live.block.rows, by: Self.rowsPerProduct).map {
-        Slice(block: index, rows: $0..<min($0 + Self.rowsPerProduct, live.block.rows))
+    let sliceRows = Self.sliceRows(dimension: queries.coded.dimension)
+    let slices = sources.enumerated().flatMap { index, source in
+      stride(from: 0, to: source.vectors.rows, by: sliceRows).map {
+        Slice(source: index, rows: $0..<min($0 + sliceRows, source.vectors.rows))
       }
     }
-    // Smaller tiles where they keep all threads busy.
-    let perTile = max(1, min(Self.queriesPerTile, (queries.rows + threads - 1) / threads))
-    let starts = Array(stride(from: 0, to: queries.rows, by: perTile))
-    let shares = starts.count >= threads ? 1 : max(1, min(threads / max(1, starts.count), slices.count))
-    let tiles = starts.flatMap { start in
-      (0..<shares).map { Tile(queries: start..<min(start + perTile, queries.rows), share: $0) }
+    let tile = ScanQueries.tileRows
+    let splitsQueries = queries.rows >= Self.queriesWorthAThread * threads
+    let perThread = splitsQueries ? (queries.rows + threads - 1) / threads : queries.rows
+    let perPart = max(tile, min(Self.queriesPerPart, (perThread + tile - 1) / tile * tile))
+    let starts = Array(stride(from: 0, to: queries.rows, by: perPart))
+    let shares = splitsQueries ? 1 : max(1, min(threads, slices.count))
+    let parts = starts.flatMap { start in
+      (0..<shares).map { Part(queries: start..<min(start + perPart, queries.rows), share: $0) }
     }
+    let workers = min(threads, parts.count)
 
-    let found = try await withThrowingTaskGroup(of: [(Int, [[Neighbor]])].self) { group in
-      let workers = min(threads, tiles.count)
-      for worker in 0..<workers {
-        group.addTask {
-          var scratch = Scratch()
-          return try stride(from: worker, to: tiles.count, by: workers).map { index in
-            let tile = tiles[index]
-            let share = stride(from: tile.share, to: slices.count, by: shares).map { slices[$0] }
-            return (index, try search(tile.queries, in: share, using: &scratch))
+    let found: [[[Neighbor]]]
+    if workers <= 1 {
+      var worker = Worker(self, sliceRows: sliceRows)
+      found = try parts.map { try worker.search($0, in: slices) }
+    } else {
+      found = try await withThrowingTaskGroup(of: [(Int, [[Neighbor]])].self) { group in
+        for first in 0..<workers {
+          group.addTask {
+            var worker = Worker(self, sliceRows: sliceRows)
+            return try stride(from: first, to: parts.count, by: workers).map { index in
+              let part = parts[index]
+              let share = stride(from: part.share, to: slices.count, by: shares).map { slices[$0] }
+              return (index, try worker.search(part, in: share))
+            }
           }
         }
+        var found = [[[Neighbor]]](repeating: [], count: parts.count)
+        for try await results in group {
+          for (index, neighbors) in results { found[index] = neighbors }
+        }
+        return found
       }
-      var found = [[[Neighbor]]](repeating: [], count: tiles.count)
-      for try await part in group {
-        for (index, neighbors) in part { found[index] = neighbors }
-      }
-      return found
     }
     if shares == 1 { return found.flatMap { $0 } }
-    return stride(from: 0, to: tiles.count, by: shares).flatMap { first in
-      tiles[first].queries.indices.map { offset in
-        let all = (first..<first + shares).flatMap { found[$0][offset - tiles[first].queries.lowerBound] }.sorted()
+    return stride(from: 0, to: parts.count, by: shares).flatMap { first in
+      parts[first].queries.indices.map { query in
+        let all = (first..<first + shares).flatMap { found[$0][query - parts[first].queries.lowerBound] }.sorted()
         return Array(all.prefix(request.k ?? all.count))
       }
     }
   }
 
-  /// A worker's memory.
-  private struct Scratch {
-    var products: [Float] = []
-    var selected = [UInt32](repeating: 0, count: Scan.rowsPerStep)
-    var work = [Double](repeating: 0, count: Scan.rowsPerStep)
-    var distances = [Float](repeating: 0, count: Scan.rowsPerStep)
-  }
-
-  private func search(
-    _ tile: Range<Int>, in slices: [Slice], using scratch: inout Scratch
-  ) throws -> [[Neighbor]] {
-    var shortlists = [Shortlist](repeating: Shortlist(request), count: tile.count)
-    let usesProducts = metric != .innerProduct && tile.count >= Self.queriesWorthAProduct && bound.gamma.isFinite
-    if usesProducts, scratch.products.isEmpty {
-      scratch.products = [Float](repeating: 0, count: Self.queriesPerTile * Self.rowsPerProduct)
+  /// One thread's work.
+  private struct Worker {
+    /// A row that its key does not rule out.
+    private struct Candidate {
+      var key: Float
+      var source: Int32
+      var row: UInt32
     }
-    for slice in slices {
-      try Task.checkCancellation()
-      let block = blocks[slice.block].block
-      if usesProducts {
-        multiply(queries, rows: tile, block.matrix, rows: slice.rows, into: &scratch.products)
-        for (i, query) in tile.enumerated() where RoundingBound.covers(squaredNorms[query]) {
-          rerank(
-            slice, query: query, products: i * slice.rows.count, shortlist: &shortlists[i], using: &scratch)
+
+    /// Candidates that wait at most; comparing fewer at a time would bring the limit down no faster.
+    private static let waiting = 256
+    /// Candidates that are compared at a time.
+    private static let compared = 8
+
+    private let scan: Scan
+    private let results: ScanResults
+    /// One a query of the whole search.
+    private var limits: [Float]
+    private var scratch = DistanceScratch()
+    private var rows: [UInt32] = []
+
+    init(_ scan: Scan, sliceRows: Int) {
+      self.scan = scan
+      results = ScanResults(rows: sliceRows)
+      limits = [Float](repeating: 0, count: scan.queries.rows)
+    }
+
+    mutating func search(_ part: Part, in slices: [Slice]) throws -> [[Neighbor]] {
+      let first = part.queries.lowerBound
+      var shortlists = [Shortlist](repeating: Shortlist(scan.request), count: part.queries.count)
+      var candidates = [[Candidate]](repeating: [], count: part.queries.count)
+      for query in part.queries {
+        limits[query] = scan.queries.bound.limit(distance: shortlists[query - first].distance)
+      }
+      for slice in slices {
+        try Task.checkCancellation()
+        let source = scan.sources[slice.source]
+        for start in stride(from: first, to: part.queries.upperBound, by: ScanQueries.tileRows) {
+          let tile = start..<min(start + ScanQueries.tileRows, part.queries.upperBound)
+          scan.queries.scan(tile, source.vectors, rows: slice.rows, limits: limits, into: results)
+          for (i, query) in tile.enumerated() where results.count(i) > 0 {
+            for n in 0..<results.count(i) {
+              let found = results[i, n, scanned: slice.rows.count]
+              let row = slice.rows.lowerBound + found.row
+              guard !(found.key > limits[query]), source.isLive(row) else { continue }
+              if let filter = scan.filter, try !filter(source.id(row)) { continue }
+              candidates[query - first].append(
+                Candidate(key: found.key, source: Int32(slice.source), row: UInt32(row)))
+              if candidates[query - first].count == Self.waiting {
+                try compare(&candidates[query - first], query, &shortlists[query - first])
+              }
+            }
+          }
         }
       }
-      // By steps, so that a step's rows are still in the cache for the next query.
-      for start in stride(from: slice.rows.lowerBound, to: slice.rows.upperBound, by: Self.rowsPerStep) {
-        let rows = start..<min(start + Self.rowsPerStep, slice.rows.upperBound)
-        for (i, query) in tile.enumerated() where !usesProducts || !RoundingBound.covers(squaredNorms[query]) {
-          compare(rows, of: slice.block, query: query, shortlist: &shortlists[i], using: &scratch)
+      return try part.queries.map { query in
+        try compare(&candidates[query - first], query, &shortlists[query - first])
+        return try shortlists[query - first].neighbors(scan.sources)
+      }
+    }
+
+    /// Offers all candidates that the falling limit does not rule out, at their fp64 distances, and forgets them.
+    private mutating func compare(
+      _ candidates: inout [Candidate], _ query: Int, _ shortlist: inout Shortlist
+    ) throws(SimilarityError) {
+      // NaN first.
+      candidates.sort { !($0.key >= $1.key) && !$1.key.isNaN || $0.key.isNaN && !$1.key.isNaN }
+      var next = 0
+      while next < candidates.count, !(candidates[next].key > limits[query]) {
+        let source = candidates[next].source
+        rows.removeAll(keepingCapacity: true)
+        while next < candidates.count, rows.count < Self.compared, candidates[next].source == source {
+          rows.append(candidates[next].row)
+          next += 1
         }
+        scan.sources[Int(source)].vectors.distances(
+          ofRows: rows, to: query, of: scan.queries.matrix, squaredNorm: scan.queries.coded.squaredNorms[query],
+          metric: scan.queries.bound.metric, using: &scratch)
+        for (i, row) in rows.enumerated() {
+          try shortlist.offer(scratch.distances[i], source: Int(source), row: Int(row), of: scan.sources)
+        }
+        try shortlist.settle(scan.sources)
+        limits[query] = scan.queries.bound.limit(distance: shortlist.distance)
       }
-    }
-    return shortlists.indices.map { shortlists[$0].neighbors(blocks) }
-  }
-
-  /// Offers those rows of a slice whose products, `slice.rows.count` from `products` on, do not rule them out.
-  private func rerank(
-    _ slice: Slice, query: Int, products: Int, shortlist: inout Shortlist, using scratch: inout Scratch
-  ) {
-    let block = blocks[slice.block].block
-    for start in stride(from: slice.rows.lowerBound, to: slice.rows.upperBound, by: Self.rowsPerStep) {
-      let rows = start..<min(start + Self.rowsPerStep, slice.rows.upperBound)
-      let limit = bound.limit(distance: shortlist.distance, squaredNorm: squaredNorms[query])
-      let count = select(
-        products: scratch.products, start: products + start - slice.rows.lowerBound, scales: block.scales,
-        offsets: block.offsets, rows: rows, limit: limit, into: &scratch.selected)
-      for i in 0..<count {
-        let row = start + Int(scratch.selected[i])
-        compare(row..<row + 1, of: slice.block, query: query, shortlist: &shortlist, using: &scratch)
-      }
-    }
-    for row in block.unbounded where slice.rows.contains(row) {
-      compare(row..<row + 1, of: slice.block, query: query, shortlist: &shortlist, using: &scratch)
-    }
-  }
-
-  /// Offers the live ones of `rows`, at most ``rowsPerStep``, at their fp64 distances.
-  private func compare(
-    _ rows: Range<Int>, of index: Int, query: Int, shortlist: inout Shortlist, using scratch: inout Scratch
-  ) {
-    let live = blocks[index]
-    if rows.count == 1, !live.isLive(rows.lowerBound) { return }
-    live.block.matrix.distances(
-      ofRows: rows, squaredNorms: live.block.squaredNorms, to: query, of: queries, squaredNorm: squaredNorms[query],
-      metric: metric, work: &scratch.work, into: &scratch.distances)
-    for (i, row) in rows.enumerated() where live.isLive(row) {
-      shortlist.offer(scratch.distances[i], block: index, row: row, of: blocks)
+      candidates.removeAll(keepingCapacity: true)
     }
   }
 }

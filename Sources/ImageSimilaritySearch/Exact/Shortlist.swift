@@ -2,9 +2,9 @@ import ImageSimilarityCore
 
 /// The nearest rows that one query has met so far.
 struct Shortlist {
-  private struct Hit {
+  struct Hit {
     var distance: Float
-    var block: Int32
+    var source: Int32
     var row: Int32
   }
 
@@ -22,22 +22,46 @@ struct Shortlist {
   }
 
   /// - Complexity: O(log(k)), amortised.
-  mutating func offer(_ candidate: Float, block: Int, row: Int, of blocks: [LiveBlock]) {
+  mutating func offer(
+    _ candidate: Float, source: Int, row: Int, of sources: [any VectorSource]
+  ) throws(SimilarityError) {
     guard candidate <= distance else { return }
-    hits.append(Hit(distance: candidate, block: Int32(block), row: Int32(row)))
-    if hits.count == capacity { sortAndTruncate(blocks) }
+    hits.append(Hit(distance: candidate, source: Int32(source), row: Int32(row)))
+    if hits.count == capacity { try sortAndTruncate(sources) }
   }
 
-  mutating func neighbors(_ blocks: [LiveBlock]) -> [Neighbor] {
-    sortAndTruncate(blocks)
-    return hits.map { Neighbor(id: blocks[Int($0.block)].block.ids[Int($0.row)], distance: $0.distance) }
+  /// Brings ``distance`` up to date.
+  mutating func settle(_ sources: [any VectorSource]) throws(SimilarityError) {
+    if hits.count >= k { try sortAndTruncate(sources) }
   }
 
-  private mutating func sortAndTruncate(_ blocks: [LiveBlock]) {
-    hits.sort { a, b in
-      a.distance != b.distance
-        ? a.distance < b.distance
-        : blocks[Int(a.block)].block.ids[Int(a.row)] < blocks[Int(b.block)].block.ids[Int(b.row)]
+  /// The hits, the nearest first.
+  mutating func neighbors(_ sources: [any VectorSource]) throws(SimilarityError) -> [Neighbor] {
+    try sortAndTruncate(sources)
+    var neighbors: [Neighbor] = []
+    neighbors.reserveCapacity(hits.count)
+    for hit in hits { neighbors.append(Neighbor(id: try id(hit, sources), distance: hit.distance)) }
+    return neighbors
+  }
+
+  private func id(_ hit: Hit, _ sources: [any VectorSource]) throws(SimilarityError) -> String {
+    try sources[Int(hit.source)].id(Int(hit.row))
+  }
+
+  private mutating func sortAndTruncate(_ sources: [any VectorSource]) throws(SimilarityError) {
+    hits.sort { $0.distance < $1.distance }
+    // Ids decide only among equals.
+    var start = 0
+    while start < min(hits.count, k) {
+      var end = start + 1
+      while end < hits.count, hits[end].distance == hits[start].distance { end += 1 }
+      if end - start > 1 {
+        var named: [(id: String, hit: Hit)] = []
+        for hit in hits[start..<end] { named.append((try id(hit, sources), hit)) }
+        named.sort { $0.id < $1.id }
+        hits.replaceSubrange(start..<end, with: named.map(\.hit))
+      }
+      start = end
     }
     guard hits.count >= k else { return }
     hits.removeSubrange(k...)

@@ -29,6 +29,11 @@
 
   package var count: Int { unsafe elements.count }
 
+  /// The first element. It is valid as long as a copy of the column lives.
+  @unsafe package var start: UnsafePointer<Element> {
+    unsafe elements.baseAddress ?? UnsafePointer(bitPattern: MemoryLayout<Element>.alignment)!
+  }
+
   package subscript(index: Int) -> Element {
     precondition(index >= 0 && index < count, "element \(index) of a column of \(count)")
     return unsafe elements[index]
