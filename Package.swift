@@ -70,7 +70,8 @@ let package = Package(
       dependencies: ["ImageSimilarityNN", "ImageSimilarityTesting", "CSimilarityKernels"],
       exclude: ["Goldens"]),
     .testTarget(
-      name: "ImageSimilaritySearchTests", dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting"],
+      name: "ImageSimilaritySearchTests",
+      dependencies: ["ImageSimilaritySearch", "ImageSimilarityTesting", "CSimilarityKernels"],
       exclude: ["Goldens"]),
     .testTarget(
       name: "ImageSimilarityKitTests", dependencies: ["ImageSimilarityKit", "ImageSimilarityTesting"],

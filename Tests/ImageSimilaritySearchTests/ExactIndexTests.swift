@@ -9,7 +9,7 @@ import Testing
   }
 
   /// Every kind of trouble at once: copies, near copies, scaled copies, zeros, huge and tiny norms; sizes around the borders
-  /// of steps, slices and blocks; one query, and batches on both sides of the switch to matrix products.
+  /// of panels, slices and blocks; one query, and batches.
   @Test(arguments: Metric.allCases, [(1, 300), (5, 127), (8, 129), (33, 2049), (128, 1100), (1280, 300)])
   func equalsBruteForce(metric: Metric, size: (dimension: Int, rows: Int)) async throws {
     let vectors = adversarial(rows: size.rows, dimension: size.dimension)
@@ -47,6 +47,48 @@ import Testing
           let inside = expected[query].filter { $0.distance <= radius }
           #expect(found[query] == inside, "radius \(radius), query \(query)")
           #expect(both[query] == Array(inside.prefix(5)), "radius \(radius), query \(query)")
+        }
+      }
+    }
+  }
+
+  /// In fp16 the answer is that of the rounded vectors.
+  @Test(arguments: Metric.allCases) func halfPrecision(metric: Metric) async throws {
+    var random = SplitMix64(seed: 12)
+    let vectors = (0..<400).map { _ in (0..<19).map { _ in random.next() * 3 } }
+    let ids = vectors.indices.map(String.init)
+    let rounded = vectors.map { $0.map { Float(Float16($0)) } }
+    let reference = BruteForce(vectors: rounded, ids: ids, metric: metric)
+    let index = ExactIndex(dimension: 19, metric: metric, precision: .fp16, threads: 2)
+    try index.upsert(EmbeddingMatrix(vectors), ids: ids)
+    try index.upsert(EmbeddingMatrix([vectors[7]]), ids: ["7"])
+    let found = try await index.search(EmbeddingMatrix(vectors), SearchRequest(k: 6))
+    for (query, hits) in zip(vectors, found) { #expect(hits == Array(reference.all(query).prefix(6))) }
+    #expect(index.vector(id: "7") == rounded[7])
+    let error = #expect(throws: SimilarityError.self) {
+      try index.upsert(EmbeddingMatrix([[Float](repeating: 70_000, count: 19)]), ids: ["large"])
+    }
+    #expect(error?.code == .notFinite)
+    #expect(error?.message.contains("65504") == true)
+  }
+
+  /// `k` hits wherever so many pass, and those of brute force over what passes.
+  @Test(arguments: Metric.allCases, [1, 3]) func filters(metric: Metric, threads: Int) async throws {
+    let vectors = adversarial(rows: 1500, dimension: 12)
+    let ids = vectors.indices.map(String.init)
+    let index = ExactIndex(dimension: 12, metric: metric, threads: threads)
+    try index.upsert(EmbeddingMatrix(vectors), ids: ids)
+    let reference = BruteForce(vectors: vectors, ids: ids, metric: metric)
+    for passing: Set<String> in [[], ["3"], Set(ids.filter { $0.hasSuffix("77") }), Set(ids)] {
+      for request in [SearchRequest(k: 10), SearchRequest(k: 3, radius: 0.9), SearchRequest(radius: 0.4)] {
+        let found = try await index.search(EmbeddingMatrix(Array(vectors.prefix(60))), request) {
+          passing.contains($0)
+        }
+        for (query, hits) in zip(vectors, found) {
+          let all = reference.all(query).filter {
+            passing.contains($0.id) && $0.distance <= request.radius ?? .infinity
+          }
+          #expect(hits == Array(all.prefix(request.k ?? all.count)))
         }
       }
     }
