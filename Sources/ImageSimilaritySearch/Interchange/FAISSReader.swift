@@ -63,7 +63,8 @@ struct FAISSReader {
     let header = try header()
     let metric: Metric = tag == .flatInnerProduct ? .innerProduct : .euclidean
     guard header.metric == metric else {
-      throw FormatFailure("expected \(tag.rawValue) to have the metric \(metric.rawValue); found \(header.metric.rawValue)")
+      throw FormatFailure(
+        "expected \(tag.rawValue) to have the metric \(metric.rawValue); found \(header.metric.rawValue)")
     }
     let expected = header.rows.multipliedReportingOverflow(by: header.dimension)
     let count = try reader.count(UInt64.self)
@@ -179,7 +180,9 @@ struct FAISSReader {
 
   private func checkEntry(_ entryPoint: Int, _ highestLevel: Int, _ levels: [UInt8]) throws(FormatFailure) {
     guard let top = levels.max() else {
-      guard entryPoint == -1 else { throw FormatFailure("expected no entry to an empty graph; found row \(entryPoint)") }
+      guard entryPoint == -1 else {
+        throw FormatFailure("expected no entry to an empty graph; found row \(entryPoint)")
+      }
       return
     }
     guard levels.indices.contains(entryPoint) else {
