@@ -1,8 +1,7 @@
 import ImageSimilarityCore
 import ImageSimilarityFiles
+import ImageSimilaritySearch
 import Testing
-
-@testable import ImageSimilaritySearch
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
