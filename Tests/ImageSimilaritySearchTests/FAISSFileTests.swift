@@ -39,7 +39,8 @@ import Testing
     let file = try FAISSFile(contentsOf: Self.url(name))
     #expect(file.vectors.rows == golden.rows && file.vectors.dimension == 8)
     #expect(file.metric == (name.hasSuffix("ip") ? .innerProduct : .euclidean))
-    #expect(file.labels == (name.hasPrefix("idmap") ? (0..<60).map { $0 * 3 - 7 } : nil))
+    let labels: [Int64] = (0..<60).map { Int64($0) * 3 - 7 }
+    #expect(file.labels == (name.hasPrefix("idmap") ? labels : nil))
     #expect((file.graph != nil) == name.contains("hnsw"))
     if golden.rows == 0 { return }
 
@@ -81,7 +82,8 @@ import Testing
     try FAISSFile(metric: .cosine, vectors: EmbeddingMatrix([[3, 4], [0, 0], [0, -1e30]])).write(to: url)
     let file = try FAISSFile(contentsOf: url)
     #expect(file.metric == .innerProduct && file.labels == nil)
-    #expect((0..<3).map { file.vectors[$0] } == [[0.6, 0.8], [0, 0], [0, -1]])
+    let expected: [[Float]] = [[0.6, 0.8], [0, 0], [0, -1]]
+    #expect((0..<3).map { file.vectors[$0] } == expected)
   }
 
   /// A change to a golden file, and words of the message that it leads to.
@@ -178,7 +180,8 @@ import Testing
     var random = SplitMix64(seed: 5)
     let vectors = EmbeddingMatrix(rows: 300, dimension: 24, values: (0..<300 * 24).map { _ in random.next() })
     for metric in Metric.allCases {
-      for labels in [nil, (0..<300).map { Int64($0) * 1_000_000_007 }] {
+      let large: [Int64] = (0..<300).map { Int64($0) * 1_000_000_007 }
+      for labels in [nil, large] {
         let name = metric.rawValue + (labels == nil ? "" : "-labels")
         let url = folder.appending(path: "\(name).faiss")
         try FAISSFile(metric: metric, vectors: vectors, labels: labels).write(to: url)
