@@ -7,8 +7,6 @@ internal import ImageSimilarityKit
   internal import Foundation
 #endif
 
-extension Metric: @retroactive ExpressibleByArgument {}
-
 struct Import: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Makes a model of embeddings that were made elsewhere, or adds them to one.",
