@@ -21,7 +21,9 @@ package struct ByteReader {
     return position..<position + count
   }
 
-  package mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type = T.self) throws(FormatFailure) -> T {
+  package mutating func integer<T: FixedWidthInteger & BitwiseCopyable>(_ type: T.Type = T.self) throws(FormatFailure)
+    -> T
+  {
     let range = try skip(MemoryLayout<T>.size)
     return unsafe T(littleEndian: file.bytes.loadUnaligned(fromByteOffset: range.lowerBound, as: T.self))
   }
