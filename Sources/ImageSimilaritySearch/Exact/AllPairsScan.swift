@@ -36,6 +36,7 @@ struct AllPairsScan: Sendable {
   }
 
   func run(threads: Int) async throws -> [(id: String, neighbors: [Neighbor])] {
+    for source in sources { try source.verifyCodes() }
     let blocks = makeBlocks(count: 2 * threads)
     try await inTurn(blocks.map { [$0] }, threads: threads)
     for round in Self.rounds(blocks.count) {
@@ -70,10 +71,11 @@ struct AllPairsScan: Sendable {
       let (sources, places) = (sources, own)
       let rankings = Rankings(
         count: rows, request, sources: sources, metric: metric, waiting: Self.waiting
-      ) { i in
+      ) { i throws(SimilarityError) in
         guard let group = places.last(where: { $0.start <= i }) else { preconditionFailure("row \(i) has no group") }
         let vectors = sources[group.source].vectors
         let row = group.rows.lowerBound + i - group.start
+        try sources[group.source].verifyElements(ofRow: row)
         return Rankings.Query(
           elements: vectors.elements.row(row, dimension: vectors.dimension), squaredNorm: vectors.squaredNorms[row])
       }

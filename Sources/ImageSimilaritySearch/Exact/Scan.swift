@@ -51,6 +51,7 @@ struct Scan: Sendable {
   }
 
   func run(threads: Int) async throws -> [[Neighbor]] {
+    for source in sources { try source.verifyCodes() }
     let sliceRows = Self.sliceRows(dimension: queries.dimension)
     let slices = sources.enumerated().flatMap { index, source in
       stride(from: 0, to: source.vectors.rows, by: sliceRows).map {
