@@ -138,7 +138,7 @@ struct FilterOptions: ParsableArguments {
       "Only pictures whose record matches: label=cat, 'label=cat and year>=2020', 'path~*/2024/*', 'has(label)'.",
       valueName: "condition"),
     transform: { text in
-      do {
+      do throws(SimilarityError) {
         return try RecordPredicate(parsing: text)
       } catch {
         throw ValidationError(error.message)
