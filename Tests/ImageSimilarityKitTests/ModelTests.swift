@@ -133,7 +133,7 @@ enum Photos {
     #expect(edges.count == 12 && edges.allSatisfy { expected.contains($0.source) && expected.contains($0.target) })
 
     let report = try await model.annotate([
-      ImageAnnotation(id: "1", label: "x", metadata: ["n": nil, "m": 2]), ImageAnnotation(path: "/none"),
+      ImageAnnotation(id: "1", label: "x", metadata: ["n": .null, "m": 2]), ImageAnnotation(path: "/none"),
     ])
     #expect(report.annotated == 1 && report.unknown == ["/none"])
     let opened = try await SimilarityModel.open(at: folder.url("m.imsim"))

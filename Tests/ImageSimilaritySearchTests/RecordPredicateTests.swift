@@ -6,7 +6,7 @@ import Testing
   private let record = ImageRecord(
     id: "cats/tabby.jpg", path: "/photos/cats/tabby.jpg", label: "cat",
     metadata: [
-      "year": 2020, "score": 0.5, "sharp": true, "code": "007", "nothing": nil, "tags": ["red", "blue", 7],
+      "year": 2020, "score": 0.5, "sharp": true, "code": "007", "nothing": .null, "tags": ["red", "blue", 7],
       "camera": ["make": "Fuji", "a.b": 1], "text": "say \"it's\"", "in": "reserved", "id": "inner",
     ])
 
