@@ -87,7 +87,7 @@ import Testing
     ("metadata = 1", "expected '.' and a key of the metadata at character 9; found \" = 1\""),
     ("a. = 1", "expected a key at character 3; found \" = 1\""),
     (
-      "a = '\\x'", "expected one of the escapes \\\\ \\' \\\" \\n \\r \\t at character 6; found \"\\\\x\'\""
+      "a = '\\x'", "expected one of the escapes \\\\ \\' \\\" \\n \\r \\t at character 6; found \"\\\\x\\'\""
     ),
     ("has label", "expected '(' at character 5; found \"label\""),
   ])
