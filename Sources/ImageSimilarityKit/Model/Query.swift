@@ -42,15 +42,40 @@ extension SimilarityModel {
   ///   - k: At most so many, at least 1. Five where neither `k` nor `radius` is given; all within the radius where only
   ///     `radius` is.
   ///   - radius: Only those at this distance or nearer.
+  ///   - predicate: Only pictures whose records match; as many of them as there would be hits without it, where so many do.
   /// - Complexity: O(images * dimension)
-  public func query(_ query: ImageQuery, k: Int? = nil, radius: Float? = nil) async throws -> [Hit] {
+  public func query(
+    _ query: ImageQuery, k: Int? = nil, radius: Float? = nil, where predicate: RecordPredicate? = nil
+  ) async throws -> [Hit] {
+    let isIncluded = predicate.map { predicate in { @Sendable (record: ImageRecord) in predicate.matches(record) } }
+    return try await hits(query, k: k, radius: radius, isIncluded)
+  }
+
+  /// Like ``query(_:k:radius:where:)-(_,_,_,RecordPredicate?)``, among the pictures whose records a closure accepts.
+  ///
+  /// - Parameter isIncluded: Called from several threads, for pictures that are near enough to be hits.
+  public func query(
+    _ query: ImageQuery, k: Int? = nil, radius: Float? = nil,
+    where isIncluded: @escaping @Sendable (ImageRecord) -> Bool
+  ) async throws -> [Hit] {
+    try await hits(query, k: k, radius: radius, isIncluded)
+  }
+
+  private func hits(
+    _ query: ImageQuery, k: Int?, radius: Float?, _ isIncluded: (@Sendable (ImageRecord) -> Bool)?
+  ) async throws -> [Hit] {
     let request = SearchRequest(k: Self.hitCount(k, radius), radius: radius)
     try request.validate(for: metric)
-    let vector = try await vector(of: query)
-    let neighbors = try await index().search(EmbeddingMatrix([vector]), request)[0]
+    let matrix = EmbeddingMatrix([try await vector(of: query)])
+    let neighbors =
+      if let isIncluded {
+        try await index().search(matrix, request) { [self] id in record(id).map(isIncluded) ?? false }[0]
+      } else {
+        try await index().search(matrix, request)[0]
+      }
     return neighbors.enumerated().compactMap { position, neighbor in
       // A picture that was removed since the search is no hit any more.
-      store.record(neighbor.id).map {
+      record(neighbor.id).map {
         Hit(rank: position + 1, id: neighbor.id, distance: neighbor.distance, record: $0)
       }
     }

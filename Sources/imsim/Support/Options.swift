@@ -131,6 +131,23 @@ struct NeighborOptions: ParsableArguments {
   }
 }
 
+/// Which pictures are meant.
+struct FilterOptions: ParsableArguments {
+  @Option(
+    name: .customLong("where"),
+    help: ArgumentHelp(
+      "Only pictures whose record matches: label=cat, 'label=cat and year>=2020', 'path~*/2024/*', 'has(label)'.",
+      valueName: "condition"),
+    transform: { text in
+      do throws(SimilarityError) {
+        return try RecordPredicate(parsing: text)
+      } catch {
+        throw ValidationError(error.message)
+      }
+    })
+  var predicate: RecordPredicate?
+}
+
 /// How many pictures are worked on at the same time.
 struct ThreadOptions: ParsableArguments {
   @Option(help: "Pictures worked on at the same time. Default: one a processor.")
