@@ -16,7 +16,7 @@ extension GraphIndex {
         }
       }
     }
-    relinkOrphans(isGone)
+    relinkOrphans()
     lock.write { nodes.release(gone) }
     compactIfNeeded()
   }
@@ -55,15 +55,15 @@ extension GraphIndex {
   }
 
   /// Makes every node reachable on level 0 again.
-  private func relinkOrphans(_ isGone: [Bool]) {
+  func relinkOrphans() {
     for _ in 0..<8 {
-      let lost = unreachable().filter { !isGone[Int($0)] }
+      let lost = unreachable()
       if lost.isEmpty { return }
       // One after the other: a node that is linked again may lead to others.
       for node in lost {
         let near = walks.with { walk in
           walk.search(nodes, from: node, level: 0, ef: parameters.efConstruction)
-            .filter { $0.node != node && nodes.isLive($0.node) && !isGone[Int($0.node)] }
+            .filter { $0.node != node && nodes.isLive($0.node) }
         }
         guard let nearest = near.first?.node else { continue }
         let own = walks.with { walk in
