@@ -108,9 +108,11 @@ public final class ExactIndex: SimilarityIndex {
   ) async throws -> [[Neighbor]] {
     try request.validate(for: metric)
     try requireDimension(of: queries)
-    let queries = ScanQueries(queries, metric: metric)
-    try requireFinite(queries.coded, what: "the query") { "\($0)" }
-    let scan = Scan(queries: queries, sources: table.withLock { $0.snapshot() }, request: request, filter: filter)
+    let coded = CodedVectors(encoding: queries)
+    try requireFinite(coded, what: "the query") { "\($0)" }
+    let scan = Scan(
+      queries: queries, coded: coded, sources: table.withLock { $0.snapshot() }, metric: metric, request: request,
+      filter: filter)
     return try await scan.run(threads: threads)
   }
 

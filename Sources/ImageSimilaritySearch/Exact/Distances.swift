@@ -57,48 +57,44 @@ extension EmbeddingMatrix {
 }
 
 extension CodedVectors {
-  /// The distances of row `query` of `queries` to the rows `rows` of these: fp64, rounded to fp32.
+  /// The distances of a query to the rows `rows`: fp64, rounded to fp32.
   ///
-  /// - Parameter scratch: what the kernels need; any may be used again and again.
-  func distances(
-    ofRows rows: [UInt32], to query: Int, of queries: EmbeddingMatrix, squaredNorm: Double, metric: Metric,
-    using scratch: inout DistanceScratch
-  ) {
+  /// - Parameter scratch: memory and results; any may be used again and again.
+  func distances(ofRows rows: [UInt32], to query: Rankings.Query, metric: Metric, using scratch: inout DistanceScratch)
+  {
     precondition(
-      query >= 0 && query < queries.rows && queries.dimension == dimension && rows.allSatisfy { $0 < self.rows },
+      query.elements.count == dimension && rows.allSatisfy { $0 < self.rows },
       "the operands of a distance do not fit together")
     scratch.reserve(rows: rows.count)
-    queries.withElements { queryElements in
-      unsafe queryElements.withUnsafeBufferPointer { queryElements in
-        unsafe scratch.work.withUnsafeMutableBufferPointer { work in
-          guard let firstQuery = queryElements.baseAddress, let results = work.baseAddress else { return }
-          let a = unsafe firstQuery + query * dimension
-          switch elements {
-          case .fp32(let matrix):
-            matrix.withElements { elements in
-              unsafe elements.withUnsafeBufferPointer { elements in
-                guard let b = elements.baseAddress else { return }
-                unsafe pairwise(metric, a, b, rows, rows.count, dimension, results)
-              }
+    unsafe query.elements.withUnsafeBufferPointer { query in
+      unsafe scratch.work.withUnsafeMutableBufferPointer { work in
+        guard let query = query.baseAddress, let results = work.baseAddress else { return }
+        switch elements {
+        case .fp32(let matrix):
+          matrix.withElements { elements in
+            unsafe elements.withUnsafeBufferPointer { elements in
+              guard let elements = elements.baseAddress else { return }
+              unsafe pairwise(metric, query, elements, rows, rows.count, dimension, results)
             }
-          case .fp16:
-            for (i, row) in rows.enumerated() {
-              unsafe elements.withFloats(ofRows: Int(row)..<Int(row) + 1, dimension: dimension) { floats in
-                guard let b = floats.baseAddress else { return }
-                unsafe pairwise(metric, a, b, nil, 1, dimension, results + i)
-              }
+          }
+        case .fp16:
+          for (i, row) in rows.enumerated() {
+            unsafe elements.withFloats(ofRows: Int(row)..<Int(row) + 1, dimension: dimension) { floats in
+              guard let floats = floats.baseAddress else { return }
+              unsafe pairwise(metric, query, floats, nil, 1, dimension, results + i)
             }
           }
         }
       }
     }
     for (i, row) in rows.enumerated() {
-      scratch.distances[i] = distance(metric, scratch.work[i], squaredNorms: squaredNorm, squaredNorms[Int(row)])
+      scratch.distances[i] = distance(
+        metric, scratch.work[i], squaredNorms: query.squaredNorm, squaredNorms[Int(row)])
     }
   }
 }
 
-/// Memory of ``CodedVectors/distances(ofRows:to:of:squaredNorm:metric:using:)``, and its results.
+/// Memory of ``CodedVectors/distances(ofRows:to:metric:using:)``, and its results.
 struct DistanceScratch {
   fileprivate var work: [Double] = []
   /// One a row.

@@ -7,7 +7,7 @@ import ImageSimilarityCore
 /// `|q.x - q'.x'| <= |q'| e_x + e_q |x|`. The product of the codes, `q'.x'`, is an integer times two scales, and exact.
 ///
 /// A row's *key* is this lower bound of, for cosine, `-q.x / (|q| |x|)`, which is the distance less 1; for Euclidean, the
-/// squared distance; for the inner product, `-q.x`. ``limit(distance:)`` is such that every row whose final distance (fp64,
+/// squared distance; for the inner product, `-q.x`. ``limit(distance:_:)`` is such that every row whose final distance (fp64,
 /// rounded to fp32) is at most `distance` has a key at most the limit, or a key that is NaN.
 ///
 /// ## Rounding
@@ -17,7 +17,6 @@ import ImageSimilarityCore
 /// overflow or underflow: rows of such a length have an infinite error and therefore the key -inf or NaN, and so do all rows
 /// for such queries (``offsets`` is -inf), and for cosine rows and queries of length 0.
 struct KeyBound: Sendable {
-  let metric: Metric
   let scales: [Float]
   let reaches: [Float]
   let slacks: [Float]
@@ -25,14 +24,13 @@ struct KeyBound: Sendable {
   let zeros: [Int32]
   let sums: [Int32]
 
-  /// - Parameter queries: the queries as coded vectors.
-  init(_ queries: CodedVectors, metric: Metric) {
-    self.metric = metric
+  /// - Parameter rows: the queries' rows.
+  init(_ queries: CodedVectors, rows: Range<Int>, metric: Metric) {
     var scales: [Float] = []
     var reaches: [Float] = []
     var slacks: [Float] = []
     var offsets: [Float] = []
-    for row in 0..<queries.rows {
+    for row in rows {
       let norm = queries.squaredNorms[row].squareRoot()
       let error = Double(queries.errors[row])
       if !error.isFinite || (norm == 0 && metric == .cosine) {
@@ -53,12 +51,12 @@ struct KeyBound: Sendable {
     self.reaches = reaches
     self.slacks = slacks
     self.offsets = offsets
-    zeros = (0..<queries.rows).map { queries.zeros[$0] - 128 }
-    sums = (0..<queries.rows).map { queries.sums[$0] - 128 * Int32(truncatingIfNeeded: queries.dimension) }
+    zeros = rows.map { queries.zeros[$0] - 128 }
+    sums = rows.map { queries.sums[$0] - 128 * Int32(truncatingIfNeeded: queries.dimension) }
   }
 
   /// The largest key of a row at `distance` or nearer.
-  func limit(distance: Float) -> Float {
+  static func limit(distance: Float, _ metric: Metric) -> Float {
     let distance = Double(distance)
     let limit =
       switch metric {

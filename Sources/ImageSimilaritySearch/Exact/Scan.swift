@@ -3,8 +3,7 @@ import ImageSimilarityCore
 /// One search: queries, sources, and the loop over both.
 ///
 /// The work is cut into parts of queries and, where these are few, into shares of the rows. Codes rule rows out
-/// (see ``KeyBound``); those that remain wait in a list per query until there are enough of them, and are then compared in
-/// fp64, the most promising first, which brings the limit down for the rest.
+/// (see ``KeyBound``); those that remain are ranked by their fp64 distances (see ``Rankings``).
 struct Scan: Sendable {
   typealias Filter = @Sendable (String) throws -> Bool
 
@@ -14,14 +13,22 @@ struct Scan: Sendable {
   private static let queriesWorthAThread = 48
   private static let queriesPerPart = 504
 
-  private let queries: ScanQueries
+  private let queries: EmbeddingMatrix
+  private let coded: CodedVectors
   private let sources: [any VectorSource]
+  private let metric: Metric
   private let request: SearchRequest
   private let filter: Filter?
 
-  init(queries: ScanQueries, sources: [any VectorSource], request: SearchRequest, filter: Filter?) {
+  /// - Parameter coded: the queries' codes.
+  init(
+    queries: EmbeddingMatrix, coded: CodedVectors, sources: [any VectorSource], metric: Metric, request: SearchRequest,
+    filter: Filter?
+  ) {
     self.queries = queries
+    self.coded = coded
     self.sources = sources
+    self.metric = metric
     self.request = request
     self.filter = filter
   }
@@ -39,14 +46,14 @@ struct Scan: Sendable {
   }
 
   /// Rows that are scanned at a time.
-  private static func sliceRows(dimension: Int) -> Int {
+  static func sliceRows(dimension: Int) -> Int {
     let panel = CodedVectors.rowsPerPanel
     let panels = bytesPerSlice / CodedVectors.bytesPerPanel(dimension: dimension)
     return max(2, min(panels & ~1, 64)) * panel
   }
 
   func run(threads: Int) async throws -> [[Neighbor]] {
-    let sliceRows = Self.sliceRows(dimension: queries.coded.dimension)
+    let sliceRows = Self.sliceRows(dimension: queries.dimension)
     let slices = sources.enumerated().flatMap { index, source in
       stride(from: 0, to: source.vectors.rows, by: sliceRows).map {
         Slice(source: index, rows: $0..<min($0 + sliceRows, source.vectors.rows))
@@ -65,17 +72,15 @@ struct Scan: Sendable {
 
     let found: [[[Neighbor]]]
     if workers <= 1 {
-      var worker = Worker(self, sliceRows: sliceRows)
-      found = try parts.map { try worker.search($0, in: slices) }
+      found = try parts.map { try search($0, in: slices, sliceRows: sliceRows) }
     } else {
       found = try await withThrowingTaskGroup(of: [(Int, [[Neighbor]])].self) { group in
         for first in 0..<workers {
           group.addTask {
-            var worker = Worker(self, sliceRows: sliceRows)
-            return try stride(from: first, to: parts.count, by: workers).map { index in
+            try stride(from: first, to: parts.count, by: workers).map { index in
               let part = parts[index]
               let share = stride(from: part.share, to: slices.count, by: shares).map { slices[$0] }
-              return (index, try worker.search(part, in: share))
+              return (index, try search(part, in: share, sliceRows: sliceRows))
             }
           }
         }
@@ -95,91 +100,30 @@ struct Scan: Sendable {
     }
   }
 
-  /// One thread's work.
-  private struct Worker {
-    /// A row that its key does not rule out.
-    private struct Candidate {
-      var key: Float
-      var source: Int32
-      var row: UInt32
+  private func search(_ part: Part, in slices: [Slice], sliceRows: Int) throws -> [[Neighbor]] {
+    let first = part.queries.lowerBound
+    let tiles = ScanQueries(coded, rows: part.queries, metric: metric)
+    let results = ScanResults(rows: sliceRows)
+    let rankings = Rankings(count: part.queries.count, request, sources: sources, metric: metric) { i in
+      Rankings.Query(elements: queries[first + i], squaredNorm: coded.squaredNorms[first + i])
     }
-
-    /// Candidates that wait at most; comparing fewer at a time would bring the limit down no faster.
-    private static let waiting = 256
-    /// Candidates that are compared at a time.
-    private static let compared = 8
-
-    private let scan: Scan
-    private let results: ScanResults
-    /// One a query of the whole search.
-    private var limits: [Float]
-    private var scratch = DistanceScratch()
-    private var rows: [UInt32] = []
-
-    init(_ scan: Scan, sliceRows: Int) {
-      self.scan = scan
-      results = ScanResults(rows: sliceRows)
-      limits = [Float](repeating: 0, count: scan.queries.rows)
-    }
-
-    mutating func search(_ part: Part, in slices: [Slice]) throws -> [[Neighbor]] {
-      let first = part.queries.lowerBound
-      var shortlists = [Shortlist](repeating: Shortlist(scan.request), count: part.queries.count)
-      var candidates = [[Candidate]](repeating: [], count: part.queries.count)
-      for query in part.queries {
-        limits[query] = scan.queries.bound.limit(distance: shortlists[query - first].distance)
-      }
-      for slice in slices {
-        try Task.checkCancellation()
-        let source = scan.sources[slice.source]
-        for start in stride(from: first, to: part.queries.upperBound, by: ScanQueries.tileRows) {
-          let tile = start..<min(start + ScanQueries.tileRows, part.queries.upperBound)
-          scan.queries.scan(tile, source.vectors, rows: slice.rows, limits: limits, into: results)
-          for (i, query) in tile.enumerated() where results.count(i) > 0 {
-            for n in 0..<results.count(i) {
-              let found = results[i, n, scanned: slice.rows.count]
-              let row = slice.rows.lowerBound + found.row
-              guard !(found.key > limits[query]), source.isLive(row) else { continue }
-              if let filter = scan.filter, try !filter(source.id(row)) { continue }
-              candidates[query - first].append(
-                Candidate(key: found.key, source: Int32(slice.source), row: UInt32(row)))
-              if candidates[query - first].count == Self.waiting {
-                try compare(&candidates[query - first], query, &shortlists[query - first])
-              }
-            }
+    for slice in slices {
+      try Task.checkCancellation()
+      let source = sources[slice.source]
+      for start in stride(from: 0, to: tiles.count, by: ScanQueries.tileRows) {
+        let tile = start..<min(start + ScanQueries.tileRows, tiles.count)
+        tiles.scan(tile, source.vectors, rows: slice.rows, limits: rankings.limits, into: results)
+        for (i, query) in tile.enumerated() {
+          for n in 0..<results.count(i) {
+            let found = results[i, n, scanned: slice.rows.count]
+            let row = slice.rows.lowerBound + found.row
+            guard !(found.key > rankings.limits[query]), source.isLive(row) else { continue }
+            if let filter, try !filter(source.id(row)) { continue }
+            try rankings.offer(query, key: found.key, source: slice.source, row: row)
           }
         }
       }
-      return try part.queries.map { query in
-        try compare(&candidates[query - first], query, &shortlists[query - first])
-        return try shortlists[query - first].neighbors(scan.sources)
-      }
     }
-
-    /// Offers all candidates that the falling limit does not rule out, at their fp64 distances, and forgets them.
-    private mutating func compare(
-      _ candidates: inout [Candidate], _ query: Int, _ shortlist: inout Shortlist
-    ) throws(SimilarityError) {
-      // NaN first.
-      candidates.sort { !($0.key >= $1.key) && !$1.key.isNaN || $0.key.isNaN && !$1.key.isNaN }
-      var next = 0
-      while next < candidates.count, !(candidates[next].key > limits[query]) {
-        let source = candidates[next].source
-        rows.removeAll(keepingCapacity: true)
-        while next < candidates.count, rows.count < Self.compared, candidates[next].source == source {
-          rows.append(candidates[next].row)
-          next += 1
-        }
-        scan.sources[Int(source)].vectors.distances(
-          ofRows: rows, to: query, of: scan.queries.matrix, squaredNorm: scan.queries.coded.squaredNorms[query],
-          metric: scan.queries.bound.metric, using: &scratch)
-        for (i, row) in rows.enumerated() {
-          try shortlist.offer(scratch.distances[i], source: Int(source), row: Int(row), of: scan.sources)
-        }
-        try shortlist.settle(scan.sources)
-        limits[query] = scan.queries.bound.limit(distance: shortlist.distance)
-      }
-      candidates.removeAll(keepingCapacity: true)
-    }
+    return try part.queries.indices.map { try rankings.finish($0 - first) }
   }
 }

@@ -5,54 +5,49 @@ import ImageSimilarityCore
 struct ScanQueries: Sendable {
   static let tileRows = Int(IMSIM_QUERY_TILE)
 
-  let matrix: EmbeddingMatrix
-  let coded: CodedVectors
-  let bound: KeyBound
+  /// How many there are.
+  let count: Int
+  private let dimension: Int
+  private let metric: Metric
+  private let bound: KeyBound
   /// Tile after tile, as the kernel takes them.
   private let packed: Column<Int8>
 
-  /// - Precondition: all elements are finite.
-  init(_ matrix: EmbeddingMatrix, metric: Metric) {
-    self.init(CodedVectors(encoding: matrix), matrix: matrix, metric: metric)
-  }
-
-  /// - Parameter matrix: the elements of `coded`.
-  private init(_ coded: CodedVectors, matrix: EmbeddingMatrix, metric: Metric) {
-    self.matrix = matrix
-    self.coded = coded
-    bound = KeyBound(coded, metric: metric)
-    let rowBytes = CodedVectors.bytesPerPanel(dimension: coded.dimension) / CodedVectors.rowsPerPanel
-    let packed = ColumnMemory<Int8>(count: coded.rows * rowBytes)
-    for first in stride(from: 0, to: coded.rows, by: Self.tileRows) {
-      let count = min(Self.tileRows, coded.rows - first)
-      coded.codes.withElements { codes in
-        unsafe codes.withUnsafeBufferPointer { codes in
-          guard let codes = codes.baseAddress else { return }
-          let rows = (first..<first + count).map { UInt32($0) }
-          unsafe imsim_pack_queries(codes, rows, CInt(count), coded.dimension, packed.start + first * rowBytes)
-        }
+  /// - Parameter rows: the rows of `vectors` that are the queries.
+  init(_ vectors: CodedVectors, rows: Range<Int>, metric: Metric) {
+    count = rows.count
+    dimension = vectors.dimension
+    self.metric = metric
+    bound = KeyBound(vectors, rows: rows, metric: metric)
+    let rowBytes = CodedVectors.bytesPerPanel(dimension: dimension) / CodedVectors.rowsPerPanel
+    let packed = ColumnMemory<Int8>(count: rows.count * rowBytes)
+    for first in stride(from: 0, to: rows.count, by: Self.tileRows) {
+      let tile = (first..<min(first + Self.tileRows, rows.count)).map { UInt32(rows.lowerBound + $0) }
+      withExtendedLifetime(vectors) {
+        unsafe imsim_pack_queries(
+          vectors.codes.start, tile, CInt(tile.count), vectors.dimension, packed.start + first * rowBytes)
       }
     }
     self.packed = Column(packed)
   }
-
-  var rows: Int { coded.rows }
 
   /// Finds, for each query of `tile`, the rows of `range` whose keys are at most the query's limit.
   ///
   /// - Parameters:
   ///   - tile: at most ``tileRows`` queries from a multiple of it on.
   ///   - range: rows of `vectors`, from the first of a panel on.
+  ///   - limits: one a query.
+  ///   - rowLimits: one a row of `range`, where rows have limits too; a key that is not above either is found.
   func scan(
     _ tile: Range<Int>, _ vectors: CodedVectors, rows range: Range<Int>, limits: borrowing [Float],
-    into results: ScanResults
+    rowLimits: ArraySlice<Float>? = nil, into results: ScanResults
   ) {
     precondition(
-      tile.lowerBound % Self.tileRows == 0 && tile.count <= Self.tileRows && tile.upperBound <= rows
+      tile.lowerBound % Self.tileRows == 0 && tile.count <= Self.tileRows && tile.upperBound <= count
         && range.lowerBound % CodedVectors.rowsPerPanel == 0 && range.upperBound <= vectors.rows
-        && vectors.dimension == coded.dimension && limits.count == rows && range.count <= results.rows,
+        && vectors.dimension == dimension && limits.count == count && range.count <= results.rows
+        && rowLimits?.count ?? range.count == range.count,
       "the operands of a scan do not fit together")
-    let dimension = coded.dimension
     let panelBytes = CodedVectors.bytesPerPanel(dimension: dimension)
     let first = range.lowerBound
     withExtendedLifetime((vectors, self)) {
@@ -75,8 +70,16 @@ struct ScanQueries: Sendable {
                       scales: scales.baseAddress! + q, reaches: reaches.baseAddress! + q,
                       slacks: slacks.baseAddress! + q, offsets: offsets.baseAddress! + q,
                       zeros: zeros.baseAddress! + q, sums: sums.baseAddress! + q, limits: limits.baseAddress! + q)
-                    unsafe imsim_scan_current()(
-                      bound.metric.kernelValue, &coded, &queries, nil, results.found.start, results.counts.start)
+                    let kernel = unsafe imsim_scan_current()
+                    guard let rowLimits else {
+                      return unsafe kernel(
+                        metric.kernelValue, &coded, &queries, nil, results.found.start, results.counts.start)
+                    }
+                    unsafe rowLimits.withUnsafeBufferPointer { rowLimits in
+                      unsafe kernel(
+                        metric.kernelValue, &coded, &queries, rowLimits.baseAddress, results.found.start,
+                        results.counts.start)
+                    }
                   }
                 }
               }
