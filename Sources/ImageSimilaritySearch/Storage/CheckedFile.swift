@@ -1,4 +1,4 @@
-import ImageSimilarityCore
+package import ImageSimilarityCore
 import ImageSimilarityFiles
 import Synchronization
 
@@ -82,7 +82,7 @@ import Synchronization
     let last = (bytes.upperBound - 1 - range.lowerBound) / Checksums.chunkBytes
     while chunk <= last {
       let end = min(last, chunk | 63)
-      let wanted = (~0 >> UInt64(63 - (end & 63))) & (~0 << UInt64(chunk & 63))
+      let wanted = (UInt64.max >> UInt64(63 - (end & 63))) & (UInt64.max << UInt64(chunk & 63))
       if unsafe checked[chunk / 64].load(ordering: .acquiring) & wanted != wanted {
         try check(chunk...end, marking: wanted)
       }

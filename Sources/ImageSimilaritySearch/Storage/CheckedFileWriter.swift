@@ -24,13 +24,15 @@ struct CheckedFileWriter: ~Copyable {
   ) throws(SimilarityError) {
     var layout = SafetensorsLayout()
     for tensor in tensors { layout.add(tensor.name, tensor.type, shape: tensor.shape) }
-    dataBytes = layout.byteCount
+    let dataBytes = layout.byteCount
     layout.add(CheckedFile.checksumsName, .u32, shape: [Checksums.chunkCount(dataBytes)])
-    header = layout.header
-    self.url = url
-    file = try AtomicFile(url)
+    let header = layout.header
+    var file = try AtomicFile(url)
     try file.append(header.bytes)
-    pending.reserveCapacity(Self.pendingBytes)
+    self.file = file
+    self.url = url
+    self.header = header
+    self.dataBytes = dataBytes
   }
 
   /// The next bytes of the tensors, in the order in which they were named.
@@ -45,22 +47,30 @@ struct CheckedFileWriter: ~Copyable {
     }
   }
 
+  mutating func append<Element: BitwiseCopyable>(_ elements: Span<Element>) throws(SimilarityError) {
+    try append(unsafe elements.bytes)
+  }
+
   /// Writes the checksums and brings the file to the disk under its name.
   consuming func commit() throws(SimilarityError) -> Manifest.CheckedFile {
     precondition(appended == dataBytes, "the tensors of \(url.lastPathComponent) are not complete")
     try flush()
     let table = unsafe checksums.withUnsafeBytes { unsafe Data($0) }
     try file.append(table.bytes)
+    let entry = Manifest.CheckedFile(
+      file: url.lastPathComponent, bytes: header.count + dataBytes + table.count,
+      digest: SHA256.hexDigest(of: header + table))
     try file.commit()
-    return Manifest.CheckedFile(
-      file: url.lastPathComponent, bytes: header.count + dataBytes + table.count, digest: SHA256.hexDigest(of: header + table))
+    return entry
   }
 
   private mutating func flush() throws(SimilarityError) {
-    if pending.isEmpty { return }
-    checksums += unsafe Checksums.of(pending.span.bytes)
-    try unsafe file.append(pending.span.bytes)
-    pending.removeAll(keepingCapacity: true)
+    var bytes: [UInt8] = []
+    swap(&bytes, &pending)
+    checksums += Checksums.of(unsafe bytes.span.bytes)
+    try file.append(unsafe bytes.span.bytes)
+    bytes.removeAll(keepingCapacity: true)
+    swap(&bytes, &pending)
   }
 }
 

@@ -10,14 +10,11 @@ enum Checksums {
   /// One a chunk, the last of what is left.
   static func of(_ bytes: RawSpan) -> [UInt32] {
     let count = chunkCount(bytes.byteCount)
-    return unsafe [UInt32](unsafeUninitializedCapacity: count) { checksums, initialized in
-      unsafe bytes.withUnsafeBytes { bytes in
-        guard let start = unsafe bytes.assumingMemoryBound(to: UInt8.self).baseAddress,
-          let checksums = unsafe checksums.baseAddress
-        else { return }
-        unsafe imsim_crc32c_chunks(start, bytes.count, chunkBytes, checksums)
-      }
-      initialized = count
+    var checksums = [UInt32](repeating: 0, count: count)
+    unsafe bytes.withUnsafeBytes { bytes in
+      guard let start = unsafe bytes.assumingMemoryBound(to: UInt8.self).baseAddress else { return }
+      unsafe imsim_crc32c_chunks(start, bytes.count, chunkBytes, &checksums)
     }
+    return checksums
   }
 }

@@ -9,6 +9,8 @@ import ImageSimilarityFiles
 
 /// A set of rows: bit `row % 8` of byte `row / 8` is 1 where the row belongs to it.
 struct RowBitmap: Sendable {
+  static let suffix = ".removed"
+
   private(set) var bytes: [UInt8]
   private(set) var count = 0
 

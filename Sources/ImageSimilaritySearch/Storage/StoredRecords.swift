@@ -30,7 +30,7 @@ struct StoredRecords: Sendable {
   static let lookupSuffix = ".lookup.safetensors"
   static let recordChecksumsName = "record_checksums"
 
-  init(_ entry: Manifest.Segment, folder: URL) throws(SimilarityError) {
+  init(_ entry: Manifest.Segment, folder: ModelFolder) throws(SimilarityError) {
     rows = entry.rows
     let tensors = try SafetensorsFile(entry.lookup.map(in: folder), errorCode: .modelCorrupt)
     lookup = try CheckedFile(tensors, digest: entry.lookup.digest)
@@ -42,7 +42,7 @@ struct StoredRecords: Sendable {
     guard let checksums = tensors[Self.recordChecksumsName] else {
       throw SimilarityError(.modelCorrupt, "\(lookup.file.name) is damaged: it has no \(Self.recordChecksumsName)")
     }
-    let file = try Manifest.map(entry.records.file, bytes: entry.records.bytes, in: folder)
+    let file = try entry.records.map(in: folder)
     lines = try CheckedFile(
       file, range: 0..<file.count, table: (tensors.file, checksums.byteRange), proof: .checkedFile(lookup))
   }

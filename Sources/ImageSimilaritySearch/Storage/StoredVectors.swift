@@ -15,9 +15,9 @@ import ImageSimilarityFiles
 package struct StoredVectors: Sendable {
   package let vectors: CodedVectors
   let file: CheckedFile
-  private let places: [Column: Range<Int>]
+  private let places: [Tensor: Range<Int>]
 
-  enum Column: String, CaseIterable {
+  enum Tensor: String, CaseIterable {
     // The codes of a panel have a multiple of 64 bytes, so each column is aligned to its elements.
     case codes
     case squaredNorms = "squared_norms"
@@ -45,12 +45,12 @@ package struct StoredVectors: Sendable {
   static let suffix = ".safetensors"
 
   init(
-    _ entry: Manifest.CheckedFile, rows: Int, dimension: Int, precision: ElementPrecision, folder: URL
+    _ entry: Manifest.CheckedFile, rows: Int, dimension: Int, precision: ElementPrecision, folder: ModelFolder
   ) throws(SimilarityError) {
     let tensors = try SafetensorsFile(entry.map(in: folder), errorCode: .modelCorrupt)
-    file = try CheckedFile(tensors, digest: entry.digest)
-    var places: [Column: Range<Int>] = [:]
-    for column in Column.allCases {
+    let file = try CheckedFile(tensors, digest: entry.digest)
+    var places: [Tensor: Range<Int>] = [:]
+    for column in Tensor.allCases {
       let shape = column.shape(rows: rows, dimension: dimension)
       let type = column.type(precision)
       guard let tensor = tensors[column.rawValue], tensor.shape == shape, tensor.elementType == type else {
@@ -61,11 +61,14 @@ package struct StoredVectors: Sendable {
       }
       places[column] = tensor.byteRange
     }
+    self.file = file
     self.places = places
-    func mapped<Element>(_ column: Column, as: Element.Type) throws(SimilarityError) -> ImageSimilaritySearch.Column<Element> {
+    func mapped<Element>(
+      _ column: Column, as: Element.Type
+    ) throws(SimilarityError) -> Column<Element> {
       try CheckedColumn<Element>(column.rawValue, column.type(precision), in: tensors, file).column
     }
-    guard let embeddings = tensors[Column.embeddings.rawValue] else { preconditionFailure("it was there above") }
+    guard let embeddings = tensors[Tensor.embeddings.rawValue] else { preconditionFailure("it was there above") }
     vectors = CodedVectors(
       rows: rows, dimension: dimension,
       elements: precision == .fp32
@@ -80,7 +83,7 @@ package struct StoredVectors: Sendable {
   ///
   /// - Complexity: reads them all the first time; O(bytes / 1 MiB) afterwards.
   package func verifyCodes() throws(SimilarityError) {
-    for column in Column.allCases where column != .embeddings { try file.verify(place(column)) }
+    for column in Tensor.allCases where column != .embeddings { try file.verify(place(column)) }
   }
 
   /// Throws ``SimilarityError/Code/modelCorrupt`` unless the elements of these rows are what was written.
@@ -92,11 +95,11 @@ package struct StoredVectors: Sendable {
     try file.verify(place.lowerBound + rows.lowerBound * rowBytes..<place.lowerBound + rows.upperBound * rowBytes)
   }
 
-  func place(_ column: Column) -> Range<Int> {
+  func place(_ column: Tensor) -> Range<Int> {
     guard let place = places[column] else { preconditionFailure("each column has a place") }
     return place
   }
 
   /// Bytes of a row in one of the columns that lie row after row.
-  func rowBytes(_ column: Column) -> Int { vectors.rows == 0 ? 0 : place(column).count / vectors.rows }
+  func rowBytes(_ column: Tensor) -> Int { vectors.rows == 0 ? 0 : place(column).count / vectors.rows }
 }

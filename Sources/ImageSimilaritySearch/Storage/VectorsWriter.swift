@@ -9,20 +9,20 @@ import ImageSimilarityFiles
 
 /// Writes the file of ``StoredVectors``.
 enum VectorsWriter {
-  private typealias Column = StoredVectors.Column
+  private typealias Tensor = StoredVectors.Tensor
 
   /// Vectors in memory.
   static func write(_ vectors: CodedVectors, to url: URL) throws(SimilarityError) -> Manifest.CheckedFile {
     var file = try begin(url, vectors.rows, vectors.dimension, vectors.elements.precision)
-    try vectors.codes.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
-    try vectors.squaredNorms.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
-    try vectors.scales.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
-    try vectors.errors.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
-    try vectors.zeros.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
-    try vectors.sums.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
+    try vectors.codes.withElements { span throws(SimilarityError) in try file.append(span) }
+    try vectors.squaredNorms.withElements { span throws(SimilarityError) in try file.append(span) }
+    try vectors.scales.withElements { span throws(SimilarityError) in try file.append(span) }
+    try vectors.errors.withElements { span throws(SimilarityError) in try file.append(span) }
+    try vectors.zeros.withElements { span throws(SimilarityError) in try file.append(span) }
+    try vectors.sums.withElements { span throws(SimilarityError) in try file.append(span) }
     switch vectors.elements {
-    case .fp32(let matrix): try matrix.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
-    case .fp16(let halves): try halves.withElements { span throws(SimilarityError) in try file.append(span.bytes) }
+    case .fp32(let matrix): try matrix.withElements { span throws(SimilarityError) in try file.append(span) }
+    case .fp16(let halves): try halves.withElements { span throws(SimilarityError) in try file.append(span) }
     }
     return try file.commit()
   }
@@ -35,7 +35,7 @@ enum VectorsWriter {
     let first = sources[0].vectors.vectors
     var file = try begin(url, rows, first.dimension, first.elements.precision)
     try mergeCodes(sources, dimension: first.dimension, into: &file)
-    for column in Column.allCases where column != .codes {
+    for column in Tensor.allCases where column != .codes {
       for source in sources { try copy(column, of: source.vectors, source.rows, into: &file) }
     }
     return try file.commit()
@@ -46,14 +46,14 @@ enum VectorsWriter {
   ) throws(SimilarityError) -> CheckedFileWriter {
     try CheckedFileWriter(
       url,
-      Column.allCases.map { ($0.rawValue, $0.type(precision), $0.shape(rows: rows, dimension: dimension)) })
+      Tensor.allCases.map { ($0.rawValue, $0.type(precision), $0.shape(rows: rows, dimension: dimension)) })
   }
 
   /// Pages of the sources that stay in memory at most.
   private static let residentBytes = 8 << 20
 
   private static func copy(
-    _ column: Column, of source: StoredVectors, _ rows: [Int], into file: inout CheckedFileWriter
+    _ column: Tensor, of source: StoredVectors, _ rows: [Int], into file: inout CheckedFileWriter
   ) throws(SimilarityError) {
     let place = source.place(column)
     let rowBytes = source.rowBytes(column)
@@ -99,7 +99,7 @@ enum VectorsWriter {
         }
         filled += 1
         if filled == panelRows {
-          try file.append(panel.span.bytes)
+          try file.append(panel.span)
           panel = [UInt32](repeating: 0, count: panelBytes / 4)
           filled = 0
         }
@@ -109,6 +109,6 @@ enum VectorsWriter {
         }
       }
     }
-    if filled > 0 { try file.append(panel.span.bytes) }
+    if filled > 0 { try file.append(panel.span) }
   }
 }
