@@ -137,6 +137,7 @@ struct Manifest: Codable, Hashable {
   }
 
   private func firstProblem() -> String? {
+    if version != Self.version { return "the version is \(version); expected \(Self.version)" }
     if let problem = extractor.firstProblem { return problem }
     if !(1...Int(Int32.max)).contains(nextFile) { return "nextFile is \(nextFile); expected 1 to \(Int32.max)" }
     var names: Set<String> = []

@@ -84,9 +84,11 @@ struct RecordsWriter: ~Copyable {
   private mutating func flush(_ count: Int) throws(SimilarityError) {
     var bytes: [UInt8] = []
     swap(&bytes, &pending)
-    let part = unsafe bytes.span.bytes.extracting(first: count)
-    checksums += Checksums.of(part)
-    try file.append(part)
+    do {
+      let part = unsafe bytes.span.bytes.extracting(first: count)
+      checksums += Checksums.of(part)
+      try file.append(part)
+    }
     bytes.removeFirst(count)
     swap(&bytes, &pending)
   }

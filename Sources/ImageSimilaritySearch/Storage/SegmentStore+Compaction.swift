@@ -1,4 +1,4 @@
-import ImageSimilarityCore
+public import ImageSimilarityCore
 
 extension SegmentStore {
   /// Rewrites segments of which more than half is removed, and merges segments where there are eight of about the same size

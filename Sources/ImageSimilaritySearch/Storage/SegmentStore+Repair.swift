@@ -2,6 +2,12 @@ public import ImageSimilarityCore
 import ImageSimilarityFiles
 import Synchronization
 
+#if canImport(FoundationEssentials)
+  import FoundationEssentials
+#else
+  import Foundation
+#endif
+
 /// A segment that is damaged, or of which a file is missing.
 public struct DamagedSegment: Sendable, Hashable, Codable {
   /// Its files, in the model's folder `segments`.

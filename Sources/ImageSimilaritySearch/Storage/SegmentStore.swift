@@ -147,9 +147,8 @@ public final class SegmentStore: Sendable {
       let manifest = try folder.readManifest()
       afterStep(.readManifest)
       let state = load(manifest, folder)
-      if state.damaged.isEmpty || attempts == 10 || (try folder.readManifest()) == manifest {
-        return SegmentStore(folder, state, lock: nil, afterStep: afterStep)
-      }
+      if !state.damaged.isEmpty, attempts < 10, try folder.readManifest() != manifest { continue }
+      return SegmentStore(folder, state, lock: nil, afterStep: afterStep)
     }
   }
 

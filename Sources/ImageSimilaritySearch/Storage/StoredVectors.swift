@@ -64,7 +64,7 @@ package struct StoredVectors: Sendable {
     self.file = file
     self.places = places
     func mapped<Element>(
-      _ column: Column, as: Element.Type
+      _ column: Tensor, as: Element.Type
     ) throws(SimilarityError) -> Column<Element> {
       try CheckedColumn<Element>(column.rawValue, column.type(precision), in: tensors, file).column
     }
