@@ -52,8 +52,8 @@ import Testing
       #expect(try store.segments[0].embedding(1) == [3, 4])
       #expect(try store.segments[0].record(1) == full)
       #expect(store.segments[0].isLive(1) && !store.segments[0].isLive(0))
-      #expect(try store.segments.record(ofPath: "/photos/b.jpg") == full)
-      #expect(try store.segments.record(ofPath: "/photos/a.jpg") == nil)
+      #expect(try store.record(ofPath: "/photos/b.jpg") == full)
+      #expect(try store.record(ofPath: "/photos/a.jpg") == nil)
       #expect(try store.contains("c") && !store.contains("a"))
       #expect(try Contents(store).images["c"]?.embedding == [7, 8])
       #expect(throws: Never.self) { try store.verify() }

@@ -48,9 +48,9 @@ extension SimilarityModel {
     try request.validate(for: metric)
     let vector = try await vector(of: query)
     let neighbors = try await index().search(EmbeddingMatrix([vector]), request)[0]
-    return neighbors.enumerated().compactMap { position, neighbor in
+    return try neighbors.enumerated().compactMap { position, neighbor in
       // A picture that was removed since the search is no hit any more.
-      store.record(neighbor.id).map {
+      try store.record(neighbor.id).map {
         Hit(rank: position + 1, id: neighbor.id, distance: neighbor.distance, record: $0)
       }
     }
@@ -71,7 +71,7 @@ extension SimilarityModel {
       }
       return vector
     case .id(let id):
-      guard let vector = store.embedding(id) else {
+      guard let vector = try store.embedding(id) else {
         throw SimilarityError(.unknownID, "there is no picture '\(id)' in \(url.path)")
       }
       return vector

@@ -203,11 +203,16 @@ public final class SegmentStore: Sendable {
     }
   }
 
-  /// - Complexity: O(segments * log(`count`)), as the two that follow.
+  /// - Complexity: O(segments * log(`count`)), as those that follow.
   public func contains(_ id: String) throws(SimilarityError) -> Bool { try segments.place(ofID: id) != nil }
 
   /// The record of an image.
   public func record(_ id: String) throws(SimilarityError) -> ImageRecord? { try segments.record(ofID: id) }
+
+  /// The record of the image that was read from a path; of several, that of the newest segment.
+  public func record(ofPath path: String) throws(SimilarityError) -> ImageRecord? {
+    try segments.record(ofPath: path)
+  }
 
   /// The embedding of an image.
   public func embedding(_ id: String) throws(SimilarityError) -> [Float]? {

@@ -25,7 +25,7 @@ struct Remove: AsyncParsableCommand {
 
   func run() async throws {
     let model = try await SimilarityModel.open(at: URL(argument: model))
-    let unknown = ids.filter { !model.contains($0) }
+    let unknown = try ids.filter { try !model.contains($0) }
     let removed = try await model.remove(ids)
     say("removed \(removed.counted("picture")), \(model.count) left")
     if !unknown.isEmpty {
