@@ -81,7 +81,8 @@ public import ImageSimilarityCore
     guard isMapped, let start = unsafe bytes.baseAddress else { return }
     let page = 1 << 16
     let first = range.lowerBound / page * page
-    unsafe madvise(UnsafeMutableRawPointer(mutating: start + first), min(range.upperBound, count) - first, MADV_DONTNEED)
+    unsafe madvise(
+      UnsafeMutableRawPointer(mutating: start + first), min(range.upperBound, count) - first, MADV_DONTNEED)
   }
 
   /// Calls `body` with all bytes.

@@ -105,7 +105,8 @@ public struct SafetensorsFile: Sendable {
     let bytes = unsafe elements(tensor)
     guard UInt(bitPattern: bytes.baseAddress) % UInt(MemoryLayout<Element>.alignment) == 0 else {
       throw error(
-        tensor, "begins at byte \(tensor.byteRange.lowerBound); expected a multiple of \(MemoryLayout<Element>.alignment)")
+        tensor,
+        "begins at byte \(tensor.byteRange.lowerBound); expected a multiple of \(MemoryLayout<Element>.alignment)")
     }
     return unsafe bytes.assumingMemoryBound(to: Element.self)
   }

@@ -24,7 +24,8 @@ struct Imsim: AsyncParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Info.self, Repair.self, Upgrade.self, Calibrate.self,
+      Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Info.self, Repair.self, Upgrade.self,
+      Calibrate.self,
       BackbonesCommand.self, Bench.self, Doctor.self, Demo.self,
     ])
 

@@ -34,7 +34,8 @@ extension SimilarityModel {
   public func summary() -> ModelSummary {
     ModelSummary(
       images: store.count, skipped: store.skippedCount, metric: store.metric, extractor: store.extractor,
-      segments: store.segments.count, damaged: store.damaged, bytes: store.byteCount, formatVersion: SegmentStore.formatVersion)
+      segments: store.segments.count, damaged: store.damaged, bytes: store.byteCount,
+      formatVersion: SegmentStore.formatVersion)
   }
 
   /// Reads all files and compares them with the manifest's checksums.

@@ -113,7 +113,9 @@ import Synchronization
 
   private func expected(_ chunk: Int) -> UInt32 {
     let place = table.range.lowerBound + chunk * MemoryLayout<UInt32>.size
-    return table.file.withBytes { unsafe UInt32(littleEndian: $0.unsafeLoadUnaligned(fromByteOffset: place, as: UInt32.self)) }
+    return table.file.withBytes {
+      unsafe UInt32(littleEndian: $0.unsafeLoadUnaligned(fromByteOffset: place, as: UInt32.self))
+    }
   }
 
   private func checkTable() throws(SimilarityError) {

@@ -73,4 +73,3 @@ struct CheckedFileWriter: ~Copyable {
     swap(&bytes, &pending)
   }
 }
-

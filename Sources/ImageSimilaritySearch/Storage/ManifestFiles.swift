@@ -37,10 +37,19 @@ extension Manifest {
     var count: Int
 
     func read(in folder: ModelFolder) throws(SimilarityError) -> Data {
-      let mapped = try Manifest.map(file, bytes: bytes, in: folder)
+      try contents(of: map(in: folder))
+    }
+
+    func map(in folder: ModelFolder) throws(SimilarityError) -> MappedFile {
+      try Manifest.map(file, bytes: bytes, in: folder)
+    }
+
+    /// The bytes, if they are those that were written.
+    func contents(of mapped: MappedFile) throws(SimilarityError) -> Data {
       guard SHA256.hexDigest(of: mapped) == sha256 else {
         throw SimilarityError(
-          .modelCorrupt, "\(mapped.name) is damaged: its SHA-256 is not \(sha256); 'imsim repair' removes what is damaged")
+          .modelCorrupt,
+          "\(mapped.name) is damaged: its SHA-256 is not \(sha256); 'imsim repair' removes what is damaged")
       }
       return mapped.withBytes { unsafe $0.withUnsafeBytes { unsafe Data($0) } }
     }

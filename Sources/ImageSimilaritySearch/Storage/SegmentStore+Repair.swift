@@ -36,7 +36,7 @@ extension SegmentStore {
   public func verify() throws(SimilarityError) {
     let (manifest, segments) = state.withLock { ($0.manifest, $0.segments) }
     var problems = manifest.segments.flatMap { self.problems($0) }
-    do throws(SimilarityError) { _ = try skipped } catch { problems.append(error.message) }
+    do throws(SimilarityError) { try checkSkipped(manifest) } catch { problems.append(error.message) }
     if problems.isEmpty, let id = try firstRepeatedID(segments) {
       problems.append("\(url.path) is damaged: it has the id \(id.debugDescription) twice")
     }
@@ -55,15 +55,21 @@ extension SegmentStore {
       for entry in old.manifest.segments {
         if let problem = problems(entry).first { damaged.append(DamagedSegment(entry, problem)) }
       }
-      let skippedIsSound = (try? skipped) != nil
+      let skippedIsSound = (try? checkSkipped(old.manifest)) != nil
       try commit(
         old,
         { state in
           state.segments.removeAll { segment in damaged.contains { $0.files == segment.entry.fileNames } }
-          if !skippedIsSound { state.manifest.skipped = nil }
+          state.damaged = []
+          if !skippedIsSound { (state.manifest.skipped, state.skippedFile) = (nil, nil) }
         }, &lock)
       return damaged
     }
+  }
+
+  /// The file as it is now, and not as it was mapped.
+  private func checkSkipped(_ manifest: Manifest) throws(SimilarityError) {
+    if let file = manifest.skipped { _ = try Self.skipped(file, file.map(in: folder)) }
   }
 
   /// What is wrong with each file of a segment.

@@ -124,10 +124,13 @@ extension SegmentStore {
 
   func setSkipped(_ skipped: [SkippedImage], in state: inout State) throws(SimilarityError) {
     state.manifest.skipped = nil
+    state.skippedFile = nil
     if skipped.isEmpty { return }
-    state.manifest.skipped = try .write(
+    let file = try Manifest.CountedFile.write(
       JSONLines.encode(skipped), count: skipped.count, as: state.manifest.takeFileNumber() + Manifest.skippedSuffix,
       in: folder)
+    state.manifest.skipped = file
+    state.skippedFile = .success(try file.map(in: folder))
     afterStep(.wroteFile)
   }
 
@@ -139,7 +142,8 @@ extension SegmentStore {
       if let first = old.damaged.first {
         throw SimilarityError(
           .modelCorrupt,
-          "\(url.path) cannot be changed as long as it is damaged: run 'imsim repair \(url.path)' first (\(first.reason))")
+          "\(url.path) cannot be changed as long as it is damaged: run 'imsim repair \(url.path)' first (\(first.reason))"
+        )
       }
       if lock == nil { lock = try becomeWriter(old.manifest) }
       try commit(old, body, &lock)
@@ -153,7 +157,6 @@ extension SegmentStore {
     do throws(SimilarityError) {
       try body(&new)
       new.manifest.segments = new.segments.map(\.entry)
-      new = State(new.manifest, new.segments)
       if new.manifest != old.manifest {
         try folder.write(new.manifest)
         afterStep(.committed)

@@ -60,13 +60,13 @@ public final class SegmentStore: Sendable {
     /// Those of the manifest that are not damaged.
     var segments: [Segment]
     var damaged: [DamagedSegment] = []
-    var count: Int
+    /// Mapped when the manifest was read, since a writer may remove it.
+    var skippedFile: Result<MappedFile, SimilarityError>?
 
     init(_ manifest: Manifest, _ segments: [Segment] = [], damaged: [DamagedSegment] = []) {
       self.manifest = manifest
       self.segments = segments
       self.damaged = damaged
-      count = segments.reduce(0) { $0 + $1.liveCount }
     }
   }
 
@@ -164,13 +164,19 @@ public final class SegmentStore: Sendable {
         damaged.append(DamagedSegment(entry, error.message))
       }
     }
-    return State(manifest, segments, damaged: damaged)
+    var state = State(manifest, segments, damaged: damaged)
+    state.skippedFile = manifest.skipped.map { file in
+      Result { () throws(SimilarityError) in try file.map(in: folder) }
+    }
+    return state
   }
 
   // MARK: - Reading
 
   /// Number of images, without those of damaged segments.
-  public var count: Int { state.withLock { $0.count } }
+  ///
+  /// - Complexity: O(segments)
+  public var count: Int { segments.reduce(0) { $0 + $1.liveCount } }
 
   /// All segments that are not damaged, from the oldest to the newest. Each id is live in one row of one segment.
   public var segments: [Segment] { state.withLock { $0.segments } }
@@ -235,9 +241,16 @@ public final class SegmentStore: Sendable {
   /// - Complexity: O(``skippedCount``)
   public var skipped: [SkippedImage] {
     get throws(SimilarityError) {
-      guard let file = state.withLock({ $0.manifest.skipped }) else { return [] }
-      return try JSONLines.decode(file.read(in: folder), name: folder.segment(file.file).path, as: SkippedImage.self)
+      let (file, mapped) = state.withLock { ($0.manifest.skipped, $0.skippedFile) }
+      guard let file, let mapped else { return [] }
+      return try Self.skipped(file, mapped.get())
     }
+  }
+}
+
+extension SegmentStore {
+  static func skipped(_ file: Manifest.CountedFile, _ mapped: MappedFile) throws(SimilarityError) -> [SkippedImage] {
+    try JSONLines.decode(file.contents(of: mapped), name: mapped.name, as: SkippedImage.self)
   }
 }
 

@@ -50,7 +50,9 @@ struct StoredRecords: Sendable {
   func id(_ row: Int) throws(SimilarityError) -> String {
     let range = try self.range(row, idOffsets, limit: ids.count)
     try ids.verify(range)
-    return ids.column.withElements { unsafe String(decoding: $0.extracting(range).withUnsafeBufferPointer { unsafe Array($0) }, as: UTF8.self) }
+    return ids.column.withElements {
+      unsafe String(decoding: $0.extracting(range).withUnsafeBufferPointer { unsafe Array($0) }, as: UTF8.self)
+    }
   }
 
   /// The row's line, with the line feed.
