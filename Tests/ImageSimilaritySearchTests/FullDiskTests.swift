@@ -60,7 +60,7 @@ import Testing
 
   private func fill(_ file: URL, leaving bytes: Int, on disk: URL) throws {
     let attributes = try FileManager.default.attributesOfFileSystem(forPath: disk.path)
-    let free = try #require((attributes[.systemFreeSize] as? any BinaryInteger).map { Int($0) })
+    let free = try #require((attributes[.systemFreeSize] as? NSNumber)?.intValue)
     try Data(count: max(0, free - bytes)).write(to: file)
   }
 
