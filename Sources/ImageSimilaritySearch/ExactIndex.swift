@@ -74,9 +74,9 @@ public final class ExactIndex: SimilarityIndex {
       throw SimilarityError(
         .invalidArgument, "each vector needs an id: found \(ids.count) ids for \(vectors.rows) rows")
     }
-    try requireDimension(of: vectors)
+    try vectors.requireDimension(dimension)
     let coded = CodedVectors(encoding: vectors, as: precision)
-    try requireFinite(coded, what: "the vector to store") { "\($0) (id \"\(ids[$0])\")" }
+    try coded.requireFinite(what: "the vector to store") { "\($0) (id \"\(ids[$0])\")" }
     guard !ids.isEmpty else { return }
     table.withLock { $0.upsert(VectorBlock(coded, ids: ids)) }
   }
@@ -90,7 +90,7 @@ public final class ExactIndex: SimilarityIndex {
   ///
   /// Throws `CancellationError` soon after its task is cancelled.
   public func search(_ queries: EmbeddingMatrix, _ request: SearchRequest) async throws -> [[Neighbor]] {
-    try await search(queries, request, filter: nil)
+    try await snapshot().search(queries, request)
   }
 
   /// The neighbours of each row of `queries` among the vectors whose ids `isIncluded` accepts: `k` of them wherever so many
@@ -100,37 +100,23 @@ public final class ExactIndex: SimilarityIndex {
   public func search(
     _ queries: EmbeddingMatrix, _ request: SearchRequest, where isIncluded: @escaping @Sendable (String) -> Bool
   ) async throws -> [[Neighbor]] {
-    try await search(queries, request, filter: isIncluded)
+    try await snapshot().search(queries, request, where: isIncluded)
   }
 
-  private func search(
-    _ queries: EmbeddingMatrix, _ request: SearchRequest, filter: Scan.Filter?
-  ) async throws -> [[Neighbor]] {
-    try request.validate(for: metric)
-    try requireDimension(of: queries)
-    let coded = CodedVectors(encoding: queries)
-    try requireFinite(coded, what: "the query") { "\($0)" }
-    let scan = Scan(
-      queries: queries, coded: coded, sources: table.withLock { $0.snapshot() }, metric: metric, request: request,
-      filter: filter)
-    return try await scan.run(threads: threads)
+  /// The neighbours of every vector of the index: what a search for each of them would find, in about half the time.
+  ///
+  /// Throws `CancellationError` soon after its task is cancelled.
+  ///
+  /// - Parameter includesSelf: whether a vector is a neighbour of itself.
+  /// - Returns: an element a vector, in ascending order of their ids.
+  /// - Complexity: O(`count² * dimension`) time; O(`count`) memory beside the result, a few hundred bytes each.
+  public func neighborGraph(
+    _ request: SearchRequest, includesSelf: Bool = false
+  ) async throws -> [(id: String, neighbors: [Neighbor])] {
+    try await snapshot().neighborGraph(request, includesSelf: includesSelf)
   }
 
-  private func requireDimension(of vectors: EmbeddingMatrix) throws(SimilarityError) {
-    guard vectors.dimension == dimension else {
-      throw SimilarityError(
-        .dimensionMismatch, "the index holds vectors of \(dimension) elements, not of \(vectors.dimension)")
-    }
-  }
-
-  private func requireFinite(
-    _ vectors: CodedVectors, what: String, name: (Int) -> String
-  ) throws(SimilarityError) {
-    // A sum of squares of floats cannot overflow a double, so it is finite exactly when all elements are.
-    guard let row = (0..<vectors.rows).first(where: { !vectors.squaredNorms[$0].isFinite }) else { return }
-    throw SimilarityError(
-      .notFinite,
-      "\(what) in row \(name(row)) has an element that is NaN or infinite\(vectors.elements.precision == .fp16 ? ", or above 65504, the largest number in fp16" : "")"
-    )
+  private func snapshot() -> ExactSearch {
+    ExactSearch(table.withLock { $0.snapshot() }, dimension: dimension, metric: metric, threads: threads)
   }
 }

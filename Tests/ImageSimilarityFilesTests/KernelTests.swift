@@ -22,7 +22,9 @@ import Testing
     let halves = (0...UInt16.max).map { Float(Float16(bitPattern: $0)) }.filter(\.isFinite)
     let sorted = halves.sorted()
     let between = zip(sorted, sorted.dropFirst()).map { ($0 + $1) / 2 }
-    let edges: [Float] = [65519, 65520, 65521, 1e38, .infinity, -.infinity, .leastNonzeroMagnitude, -.leastNonzeroMagnitude]
+    let edges: [Float] = [
+      65519, 65520, 65521, 1e38, .infinity, -.infinity, .leastNonzeroMagnitude, -.leastNonzeroMagnitude,
+    ]
     let floats = (halves + between + edges).flatMap { [$0.nextDown, $0, $0.nextUp] }
     var fast = [UInt16](repeating: 0, count: floats.count)
     var portable = fast

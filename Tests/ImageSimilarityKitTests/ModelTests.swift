@@ -105,6 +105,42 @@ enum Photos {
     await #expect(throws: SimilarityError.self) { try await model.query(.file(url), k: 0) }
   }
 
+  /// One picture in a hundred passes, and so do k hits: those of all hits that pass, in their order.
+  @Test func filteredQueriesReturnKHits() async throws {
+    let folder = try TemporaryFolder()
+    let image = { (i: Int) in
+      RGBImage(
+        size: PixelSize(width: 32, height: 32),
+        pixels: (0..<32 * 32 * 3).map { UInt8(truncatingIfNeeded: $0 &* (i % 97 + 1) &+ i) })
+    }
+    let model = try await SimilarityModel.create(
+      at: folder.url("m.imsim"),
+      from: .items(
+        (0..<400).map {
+          ImageItem(
+            id: "\($0)", source: .pixels(image($0)), label: $0 % 100 == 7 ? "rare" : "common",
+            metadata: ["n": .number(Double($0))])
+        }))
+    let all = try await model.query(.id("3"), k: 400)
+    let expected = all.filter { $0.record.label == "rare" }.map(\.id)
+    #expect(expected.count == 4)
+    let rare = RecordField.label == "rare"
+    #expect(try await model.query(.id("3"), k: 4, where: rare).map(\.id) == expected)
+    #expect(try await model.query(.id("3"), k: 3) { $0.label == "rare" }.map(\.id) == Array(expected.prefix(3)))
+    #expect(try await model.query(.id("3"), k: 3, where: rare).map(\.rank) == [1, 2, 3])
+    #expect(try await model.query(.id("3"), where: RecordField.label == "none").isEmpty)
+    let edges = try await model.similarityGraph(k: 3, where: rare)
+    #expect(edges.count == 12 && edges.allSatisfy { expected.contains($0.source) && expected.contains($0.target) })
+
+    let report = try await model.annotate([
+      ImageAnnotation(id: "1", label: "x", metadata: ["n": .null, "m": 2]), ImageAnnotation(path: "/none"),
+    ])
+    #expect(report.annotated == 1 && report.unknown == ["/none"])
+    let opened = try await SimilarityModel.open(at: folder.url("m.imsim"))
+    #expect(try opened.record("1")?.label == "x" && opened.record("1")?.metadata == ["m": 2])
+    #expect(try opened.ids(where: RecordField.metadata("m") == 2) == ["1"])
+  }
+
   @Test func graphHasRanksAndNoSelf() async throws {
     let folder = try TemporaryFolder()
     try Photos.copy(names, to: folder.url("p"))

@@ -94,6 +94,34 @@ import Testing
     }
   }
 
+  /// The graph of all pairs is what searching each vector gives, across blocks, groups, and removed rows.
+  @Test(arguments: Metric.allCases, [1, 3]) func neighborGraph(metric: Metric, threads: Int) async throws {
+    for rows in [0, 1, 529, 1100] {
+      let vectors = adversarial(rows: rows, dimension: 11)
+      let index = ExactIndex(dimension: 11, metric: metric, threads: threads)
+      for start in stride(from: 0, to: rows, by: 600) {
+        let part = start..<min(start + 600, rows)
+        try index.upsert(EmbeddingMatrix(Array(vectors[part])), ids: part.map(String.init))
+      }
+      index.remove(vectors.indices.filter { $0 % 9 == 4 }.map(String.init))
+      for request in [SearchRequest(k: 5), SearchRequest(k: 2, radius: 0.3), SearchRequest(radius: 0.01)] {
+        for includesSelf in [false, true] {
+          let graph = try await index.neighborGraph(request, includesSelf: includesSelf)
+          #expect(graph.map(\.id) == index.ids)
+          let queries = graph.map { index.vector(id: $0.id) ?? [] }
+          guard !queries.isEmpty else { continue }
+          var wide = request
+          if let k = request.k, !includesSelf { wide.k = k + 1 }
+          let expected = try await index.search(EmbeddingMatrix(queries), wide)
+          for (found, hits) in zip(graph, expected) {
+            let others = includesSelf ? hits : hits.filter { $0.id != found.id }
+            #expect(found.neighbors == Array(others.prefix(request.k ?? others.count)))
+          }
+        }
+      }
+    }
+  }
+
   @Test(arguments: Metric.allCases) func survivesAnyOrderOfChanges(metric: Metric) async throws {
     let index = ExactIndex(dimension: 6, metric: metric, threads: 2)
     var stored: [String: [Float]] = [:]

@@ -88,6 +88,62 @@ import Testing
     #expect(again[0]["indexed"] as? Int == 2 && again[0]["unchanged"] as? Int == 16)
   }
 
+  @Test func recordsAndConditions() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for (name, part) in [("cat-tabby", "cats"), ("moose", "deer"), ("bison", "deer")] {
+      let part = folder.appending(path: "p/\(part)")
+      try FileManager.default.createDirectory(at: part, withIntermediateDirectories: true)
+      try FileManager.default.copyItem(
+        at: Self.photos.appending(path: "\(name).jpg"), to: part.appending(path: "\(name).jpg"))
+    }
+    let table = "id,year,note\r\ncats/cat-tabby.jpg,2019,\"a, \"\"b\"\"\"\r\ndeer/moose.jpg,2021,007\r\nnone.jpg,1,\r\n"
+    try Data(table.utf8).write(to: folder.appending(path: "r.csv"))
+    let indexed = try imsim("index", "p", "--model", "m", "--labels", "folder", "--records", "r.csv")
+    #expect(indexed.code == 0)
+    #expect(indexed.error == "imsim: 1 record of pictures that are not in the model: none.jpg\n")
+    let cat = "cats/cat-tabby.jpg\tcats\t{\"note\":\"a, \\\"b\\\"\",\"year\":2019}\n"
+    let (bison, moose) = ("deer/bison.jpg\tdeer\t\n", "deer/moose.jpg\tdeer\t{\"note\":\"007\",\"year\":2021}\n")
+    #expect(try imsim("records", "m").output == cat + bison + moose)
+    #expect(try imsim("records", "m", "--where", "label=deer and year>=2020").output == moose)
+    let lines = try objects(try imsim("records", "m", "--where", "has(year)", "--json").output)
+    #expect(lines.map { $0["id"] as? String } == ["cats/cat-tabby.jpg", "deer/moose.jpg"])
+
+    let byID = try imsim("query", "m", "--id", "deer/moose.jpg", "--where", "label=cats", "--json").output
+    #expect(try objects(byID).map { $0["reference"] as? String } == ["cats/cat-tabby.jpg"])
+    #expect(
+      try imsim("query", "m", "--id", "deer/moose.jpg", "--where", "label=x").output
+        == "deer/moose.jpg\n  nothing that matches\n")
+    let edges = try objects(try imsim("graph", "m", "--where", "label=deer", "--json").output)
+    #expect(edges.map { $0["source"] as? String } == ["deer/bison.jpg", "deer/moose.jpg"])
+
+    try Data("{\"id\":\"deer/bison.jpg\",\"label\":\"cow\",\"metadata\":{\"a\":{\"b\":[1]}}}\n\n".utf8)
+      .write(to: folder.appending(path: "r.jsonl"))
+    #expect(try imsim("records", "m", "--set", "r.jsonl").output == "set 1 record\n")
+    #expect(
+      try imsim("records", "m", "--where", "a.b=1").output == "deer/bison.jpg\tcow\t{\"a\":{\"b\":[1]}}\n")
+    let removed = try imsim("remove", "m", "--where", "label!=cow")
+    #expect(removed.code == 0 && removed.output == "removed 2 pictures, 1 left\n")
+
+    try Data("{\"id\":\"a\"}\n{}\n".utf8).write(to: folder.appending(path: "bad.jsonl"))
+    try Data("id,x\na\n".utf8).write(to: folder.appending(path: "bad.csv"))
+    try Data("id\n\"a\n".utf8).write(to: folder.appending(path: "open.csv"))
+    for (arguments, code, message) in [
+      (["records", "m", "--where", "label="], 2, "expected a value at character 7"),
+      (["remove", "m"], 2, "either ids or --where"),
+      (["remove", "m", "a", "--where", "id=a"], 2, "either ids or --where"),
+      (["query", "m"], 2, "--id"), (["query", "m", "--id", "none"], 1, "no picture 'none'"),
+      (["records", "m", "--set", "bad.jsonl"], 1, "bad.jsonl, line 2"),
+      (["records", "m", "--set", "bad.csv"], 1, "bad.csv, line 2: expected 2 fields, found 1"),
+      (["records", "m", "--set", "open.csv"], 1, "open.csv, line 2: expected the end of a quoted field"),
+      (["records", "m", "--set", "r.jsonl", "--json"], 2, "--set changes records"),
+    ] as [([String], Int32, String)] {
+      let (process, _, error) = try start(arguments)
+      process.waitUntilExit()
+      let text = try String(contentsOf: error, encoding: .utf8)
+      #expect(process.terminationStatus == code && text.contains(message), "\(arguments): \(text)")
+    }
+  }
+
   @Test func embed() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     let result = try imsim("embed", Self.photos.path, "--output", "f.npy")
@@ -204,7 +260,7 @@ import Testing
   @Test func helpHasExamples() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     for command in [
-      "index", "query", "graph", "embed", "evaluate", "remove", "info", "calibrate", "backbones", "bench",
+      "index", "query", "graph", "embed", "evaluate", "remove", "records", "info", "calibrate", "backbones", "bench",
       "doctor",
       "demo",
     ] {

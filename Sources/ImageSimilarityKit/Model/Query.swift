@@ -1,5 +1,6 @@
 public import ImageSimilarityCore
 public import ImageSimilaritySearch
+internal import Synchronization
 
 #if canImport(FoundationEssentials)
   public import FoundationEssentials
@@ -42,18 +43,60 @@ extension SimilarityModel {
   ///   - k: At most so many, at least 1. Five where neither `k` nor `radius` is given; all within the radius where only
   ///     `radius` is.
   ///   - radius: Only those at this distance or nearer.
+  ///   - predicate: Only pictures whose records match; as many of them as there would be hits without it, where so many do.
   /// - Complexity: O(images * dimension)
-  public func query(_ query: ImageQuery, k: Int? = nil, radius: Float? = nil) async throws -> [Hit] {
+  public func query(
+    _ query: ImageQuery, k: Int? = nil, radius: Float? = nil, where predicate: RecordPredicate? = nil
+  ) async throws -> [Hit] {
+    let isIncluded = predicate.map { predicate in { @Sendable (record: ImageRecord) in predicate.matches(record) } }
+    return try await hits(query, k: k, radius: radius, isIncluded)
+  }
+
+  /// Like ``query(_:k:radius:where:)-(_,_,_,RecordPredicate?)``, among the pictures whose records a closure accepts.
+  ///
+  /// - Parameter isIncluded: Called from several threads, for pictures that are near enough to be hits.
+  public func query(
+    _ query: ImageQuery, k: Int? = nil, radius: Float? = nil,
+    where isIncluded: @escaping @Sendable (ImageRecord) -> Bool
+  ) async throws -> [Hit] {
+    try await hits(query, k: k, radius: radius, isIncluded)
+  }
+
+  private func hits(
+    _ query: ImageQuery, k: Int?, radius: Float?, _ isIncluded: (@Sendable (ImageRecord) -> Bool)?
+  ) async throws -> [Hit] {
     let request = SearchRequest(k: Self.hitCount(k, radius), radius: radius)
     try request.validate(for: metric)
-    let vector = try await vector(of: query)
-    let neighbors = try await index().search(EmbeddingMatrix([vector]), request)[0]
+    let matrix = EmbeddingMatrix([try await vector(of: query)])
+    let neighbors =
+      if let isIncluded {
+        try await search(matrix, request, isIncluded)
+      } else {
+        try await index().search(matrix, request)[0]
+      }
     return try neighbors.enumerated().compactMap { position, neighbor in
       // A picture that was removed since the search is no hit any more.
-      try store.record(neighbor.id).map {
+      try record(neighbor.id).map {
         Hit(rank: position + 1, id: neighbor.id, distance: neighbor.distance, record: $0)
       }
     }
+  }
+
+  private func search(
+    _ queries: EmbeddingMatrix, _ request: SearchRequest, _ isIncluded: @escaping @Sendable (ImageRecord) -> Bool
+  ) async throws -> [Neighbor] {
+    // A record that cannot be read is neither in nor out.
+    let failure = Mutex<(any Error)?>(nil)
+    let found = try await index().search(queries, request) { [self] id in
+      do {
+        return try record(id).map(isIncluded) ?? false
+      } catch {
+        failure.withLock { $0 = error }
+        return false
+      }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+    return found[0]
   }
 
   /// How many hits are wanted at most: five where nothing is said, all within the radius where only that is.

@@ -1,4 +1,5 @@
 internal import ImageSimilarityCore
+public import ImageSimilaritySearch
 
 /// One picture of a model as a neighbour of another.
 public struct GraphEdge: Sendable, Hashable, Codable {
@@ -16,33 +17,42 @@ extension SimilarityModel {
   ///   - k: At most so many neighbours a picture. Five where neither `k` nor `radius` is given.
   ///   - radius: Only neighbours at this distance or nearer.
   ///   - includeSelf: Whether a picture is a neighbour of itself.
+  ///   - predicate: Only edges between pictures whose records match.
   /// - Complexity: O(images² * dimension) time; O(edges) memory.
   public func similarityGraph(
-    k: Int? = nil, radius: Float? = nil, includeSelf: Bool = false
+    k: Int? = nil, radius: Float? = nil, includeSelf: Bool = false, where predicate: RecordPredicate? = nil
   ) async throws -> [GraphEdge] {
     var edges: [GraphEdge] = []
-    try await similarityGraph(k: k, radius: radius, includeSelf: includeSelf) { edges += $0 }
+    try await similarityGraph(k: k, radius: radius, includeSelf: includeSelf, where: predicate) { edges += $0 }
     return edges
   }
 
-  /// Like ``similarityGraph(k:radius:includeSelf:)``, a part at a time, so that memory does not grow with the graph.
+  /// Like ``similarityGraph(k:radius:includeSelf:where:)``, a part at a time, so that memory does not grow with the graph.
   ///
   /// - Parameter body: Called with all edges of some pictures, in order.
   public func similarityGraph(
-    k: Int? = nil, radius: Float? = nil, includeSelf: Bool = false, _ body: ([GraphEdge]) async throws -> Void
+    k: Int? = nil, radius: Float? = nil, includeSelf: Bool = false, where predicate: RecordPredicate? = nil,
+    _ body: ([GraphEdge]) async throws -> Void
   ) async throws {
     let k = Self.hitCount(k, radius)
     try SearchRequest(k: k, radius: radius).validate(for: metric)
     // A picture is among its own neighbours; one more makes up for it.
     let request = SearchRequest(k: includeSelf ? k : k.map { $0 + 1 }, radius: radius)
-    let ids = try self.ids
+    let ids = try predicate.map(ids(where:)) ?? self.ids
+    let matching = predicate.map { _ in Set(ids) }
     for start in stride(from: 0, to: ids.count, by: Self.sourcesPerSearch) {
       try Task.checkCancellation()
       let sources = try ids[start..<min(start + Self.sourcesPerSearch, ids.count)].compactMap { id in
         try store.embedding(id).map { (id: id, embedding: $0) }
       }
       guard !sources.isEmpty else { continue }
-      let found = try await index().search(EmbeddingMatrix(sources.map(\.embedding)), request)
+      let matrix = EmbeddingMatrix(sources.map(\.embedding))
+      let found =
+        if let matching {
+          try await index().search(matrix, request) { matching.contains($0) }
+        } else {
+          try await index().search(matrix, request)
+        }
       try await body(
         zip(sources, found).flatMap { source, neighbors in
           Self.edges(from: source.id, neighbors, k: k, includeSelf: includeSelf)

@@ -114,12 +114,12 @@ public final class SimilarityModel: Sendable {
   /// The ids of all pictures, in ascending order.
   ///
   /// - Complexity: O(`count * log(count)`)
-  public var ids: [String] { get throws { try store.ids } }
+  public var ids: [String] { get throws(SimilarityError) { try store.ids } }
   /// What made the embeddings.
   public var extractor: ExtractorSpecification { store.extractor }
   public var metric: Metric { store.metric }
   /// The pictures that the last indexing of their collection could not read.
-  public var skipped: [SkippedImage] { get throws { try store.skipped } }
+  public var skipped: [SkippedImage] { get throws(SimilarityError) { try store.skipped } }
   /// The file in the model that lists them, one JSON object a line; nil where there are none.
   public var skippedFile: URL? { store.skippedFile }
   /// The segments that are damaged, and whose pictures are missing. While there are some, nothing can be added or removed;

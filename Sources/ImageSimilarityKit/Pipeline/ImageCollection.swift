@@ -81,6 +81,21 @@ public struct ImageCollection: Sendable {
     ImageCollection { Pass(items) }
   }
 
+  /// Pictures with the name of the folder that holds them as their labels; those that are no files keep theirs.
+  public func labeledByFolder() -> ImageCollection {
+    ImageCollection { [makePass] in
+      var pass = try makePass()
+      let next = pass.next
+      pass.next = {
+        let element = try await next()
+        guard case .picture(var item) = element, case .file(let url) = item.source else { return element }
+        item.label = url.deletingLastPathComponent().lastPathComponent
+        return .picture(item)
+      }
+      return pass
+    }
+  }
+
   /// The pictures of several collections, one after the other.
   public static func joined(_ collections: [ImageCollection]) -> ImageCollection {
     ImageCollection {

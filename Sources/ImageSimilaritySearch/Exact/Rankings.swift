@@ -25,7 +25,7 @@ import ImageSimilarityCore
   private let sources: [any VectorSource]
   private let metric: Metric
   /// The query whose elements are asked for.
-  private let query: (Int) -> Query
+  private let query: (Int) throws(SimilarityError) -> Query
   /// One a query: keys above it rule a row out.
   private(set) var limits: [Float]
   private var shortlists: [Shortlist]
@@ -35,7 +35,7 @@ import ImageSimilarityCore
 
   init(
     count: Int, _ request: SearchRequest, sources: [any VectorSource], metric: Metric, waiting: Int = 256,
-    query: @escaping (Int) -> Query
+    query: @escaping (Int) throws(SimilarityError) -> Query
   ) {
     let shortlist = Shortlist(request)
     self.waiting = waiting
@@ -69,12 +69,13 @@ import ImageSimilarityCore
     swap(&pending, &candidates[i])
     // NaN first.
     pending.sort { $1.key > $0.key || $0.key.isNaN && !$1.key.isNaN }
-    let query = query(i)
+    let query = try query(i)
     var next = 0
     while next < pending.count, !(pending[next].key > limits[i]) {
       let source = pending[next].source
       rows.removeAll(keepingCapacity: true)
       while next < pending.count, rows.count < Self.compared, pending[next].source == source {
+        try sources[Int(source)].verifyElements(ofRow: Int(pending[next].row))
         rows.append(pending[next].row)
         next += 1
       }

@@ -5,10 +5,8 @@ import ImageSimilarityCore
 /// The work is cut into parts of queries and, where these are few, into shares of the rows. Codes rule rows out
 /// (see ``KeyBound``); those that remain are ranked by their fp64 distances (see ``Rankings``).
 struct Scan: Sendable {
-  typealias Filter = @Sendable (String) throws -> Bool
-
   /// Bytes of codes that stay in the cache while all queries of a part are compared with them.
-  private static let bytesPerSlice = 256 << 10
+  private static let bytesPerSlice = 512 << 10
   /// From so many queries a thread on, each thread takes queries of its own, which gives tighter limits than rows of its own.
   private static let queriesWorthAThread = 48
   private static let queriesPerPart = 504
@@ -18,12 +16,12 @@ struct Scan: Sendable {
   private let sources: [any VectorSource]
   private let metric: Metric
   private let request: SearchRequest
-  private let filter: Filter?
+  private let filter: ExactSearch.Filter?
 
   /// - Parameter coded: the queries' codes.
   init(
     queries: EmbeddingMatrix, coded: CodedVectors, sources: [any VectorSource], metric: Metric, request: SearchRequest,
-    filter: Filter?
+    filter: ExactSearch.Filter?
   ) {
     self.queries = queries
     self.coded = coded
@@ -53,6 +51,7 @@ struct Scan: Sendable {
   }
 
   func run(threads: Int) async throws -> [[Neighbor]] {
+    for source in sources { try source.verifyCodes() }
     let sliceRows = Self.sliceRows(dimension: queries.dimension)
     let slices = sources.enumerated().flatMap { index, source in
       stride(from: 0, to: source.vectors.rows, by: sliceRows).map {
@@ -112,7 +111,7 @@ struct Scan: Sendable {
       let source = sources[slice.source]
       for start in stride(from: 0, to: tiles.count, by: ScanQueries.tileRows) {
         let tile = start..<min(start + ScanQueries.tileRows, tiles.count)
-        tiles.scan(tile, source.vectors, rows: slice.rows, limits: rankings.limits, into: results)
+        tiles.scan(tile, source.vectors, rows: slice.rows, limits: rankings.limits[...], into: results)
         for (i, query) in tile.enumerated() {
           for n in 0..<results.count(i) {
             let found = results[i, n, scanned: slice.rows.count]

@@ -39,7 +39,7 @@ struct ScanQueries: Sendable {
   ///   - limits: one a query.
   ///   - rowLimits: one a row of `range`, where rows have limits too; a key that is not above either is found.
   func scan(
-    _ tile: Range<Int>, _ vectors: CodedVectors, rows range: Range<Int>, limits: borrowing [Float],
+    _ tile: Range<Int>, _ vectors: CodedVectors, rows range: Range<Int>, limits: ArraySlice<Float>,
     rowLimits: ArraySlice<Float>? = nil, into results: ScanResults
   ) {
     precondition(

@@ -17,12 +17,14 @@ struct Graph: AsyncParsableCommand {
       Examples:
         imsim graph photos.imsim -k 10 --json > edges.jsonl
         imsim graph photos.imsim --radius 0.05
+        imsim graph photos.imsim --where label=cat
       """)
 
   @Argument(help: "A model, made by 'imsim index'.")
   var model: String
 
   @OptionGroup var neighbors: NeighborOptions
+  @OptionGroup var filter: FilterOptions
 
   @Flag(help: "A picture is a neighbour of itself, too.")
   var includeSelf = false
@@ -33,7 +35,9 @@ struct Graph: AsyncParsableCommand {
   func run() async throws {
     let model = try await SimilarityModel.open(at: URL(argument: model))
     try await interruptible { [self] in
-      try await model.similarityGraph(k: neighbors.k, radius: neighbors.radius, includeSelf: includeSelf) { edges in
+      try await model.similarityGraph(
+        k: neighbors.k, radius: neighbors.radius, includeSelf: includeSelf, where: filter.predicate
+      ) { edges in
         let lines = try edges.map { edge in
           json ? try jsonLine(edge) : "\(edge.source)\t\(edge.target)\t\(edge.rank)\t\(edge.distance)"
         }

@@ -7,6 +7,10 @@ internal import ImageSimilarityKit
   internal import Foundation
 #endif
 
+enum LabelSource: String, ExpressibleByArgument, CaseIterable {
+  case folder
+}
+
 struct Index: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Makes a model of pictures, or brings one up to date.",
@@ -19,6 +23,7 @@ struct Index: AsyncParsableCommand {
         imsim index photos --model photos.imsim
         imsim index photos --model photos.imsim --backbone resnet-50 --weights resnet50.pth --precision int8
         imsim index photos --model photos.imsim --prune --json
+        imsim index photos --model photos.imsim --labels folder --records photos.csv
       """)
 
   @Argument(help: ArgumentHelp("Folders, which are searched to the bottom, or files.", valueName: "folder or file"))
@@ -29,6 +34,11 @@ struct Index: AsyncParsableCommand {
 
   @OptionGroup var extractor: ExtractorOptions
   @OptionGroup var workers: ThreadOptions
+
+  @Option(help: "Label every picture with the name of the folder that holds it.")
+  var labels: LabelSource?
+
+  @OptionGroup var annotations: AnnotationOptions
 
   @Flag(help: "Remove pictures from the model whose files are gone.")
   var prune = false
@@ -68,15 +78,19 @@ struct Index: AsyncParsableCommand {
 
   func run() async throws {
     let url = URL(argument: model)
-    let collection = try ImageCollection.arguments(paths)
+    let annotations = try annotations.read()
+    let arguments = try ImageCollection.arguments(paths)
+    let collection = labels == .folder ? arguments.labeledByFolder() : arguments
     let line = ProgressLine()
-    let (report, removed, skippedFile) = try await interruptible { [self] in
+    let (report, removed, annotated, skippedFile) = try await interruptible { [self] in
       defer { line.clear() }
       let model = try await openOrCreate(url, for: collection)
       let report = try await model.add(from: collection) { line.show($0) }
-      return (report, prune ? try await model.removeMissingFiles() : nil, model.skippedFile)
+      let annotated = annotations.isEmpty ? nil : try await model.annotate(annotations)
+      return (report, prune ? try await model.removeMissingFiles() : nil, annotated, model.skippedFile)
     }
 
+    annotated?.warnOfUnknown()
     if json {
       try sayJSON(
         Summary(

@@ -13,20 +13,27 @@ struct Remove: AsyncParsableCommand {
     discussion: """
       The picture files stay as they are; where they stay in the folder, indexing it again brings them back.
 
-      Example:
+      Examples:
         imsim remove photos.imsim 2019/blurred.jpg
+        imsim remove photos.imsim --where 'label=cat and metadata.year<2020'
       """)
 
   @Argument(help: "A model, made by 'imsim index'.")
   var model: String
 
   @Argument(help: ArgumentHelp("Ids, as 'imsim query' prints them.", valueName: "id"))
-  var ids: [String]
+  var ids: [String] = []
+
+  @OptionGroup var filter: FilterOptions
+
+  func validate() throws {
+    if ids.isEmpty == (filter.predicate == nil) { throw ValidationError("Give either ids or --where") }
+  }
 
   func run() async throws {
     let model = try await SimilarityModel.open(at: URL(argument: model))
     let unknown = try ids.filter { try !model.contains($0) }
-    let removed = try await model.remove(ids)
+    let removed = try await model.remove(try filter.predicate.map(model.ids(where:)) ?? ids)
     say("removed \(removed.counted("picture")), \(model.count) left")
     if !unknown.isEmpty {
       warn("not in the model: \(unknown.joined(separator: ", "))")

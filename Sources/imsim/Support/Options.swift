@@ -11,6 +11,7 @@ extension ResizeMode: ExpressibleByArgument {}
 extension Preprocessing: ExpressibleByArgument {}
 extension EmbeddingLayer: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
+extension Metric: ExpressibleByArgument {}
 
 /// The options that choose an extractor.
 struct ExtractorOptions: ParsableArguments {
@@ -128,6 +129,23 @@ struct NeighborOptions: ParsableArguments {
     if let k, k < 1 { throw ValidationError("-k is the number of hits wanted, at least 1; found \(k)") }
     if let radius, !(radius >= 0) { throw ValidationError("--radius is a distance, at least 0; found \(radius)") }
   }
+}
+
+/// Which pictures are meant.
+struct FilterOptions: ParsableArguments {
+  @Option(
+    name: .customLong("where"),
+    help: ArgumentHelp(
+      "Only pictures whose record matches: label=cat, 'label=cat and year>=2020', 'path~*/2024/*', 'has(label)'.",
+      valueName: "condition"),
+    transform: { text in
+      do throws(SimilarityError) {
+        return try RecordPredicate(parsing: text)
+      } catch {
+        throw ValidationError(error.message)
+      }
+    })
+  var predicate: RecordPredicate?
 }
 
 /// How many pictures are worked on at the same time.
