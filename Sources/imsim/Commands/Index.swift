@@ -16,8 +16,8 @@ struct Index: AsyncParsableCommand {
     abstract: "Makes a model of pictures, or brings one up to date.",
     discussion: """
       A picture's id is its path relative to the folder that is indexed. Where the model exists, only what is new or has \
-      changed is embedded. Files that are no readable pictures are passed over and listed with the reason in the model's \
-      skipped.jsonl. Ctrl-C keeps what is done; the same command goes on from there.
+      changed is embedded. Files that are no readable pictures are passed over and listed with the reason in a file of the \
+      model. Ctrl-C keeps what is done; the same command goes on from there.
 
       Examples:
         imsim index photos --model photos.imsim
@@ -82,12 +82,12 @@ struct Index: AsyncParsableCommand {
     let arguments = try ImageCollection.arguments(paths)
     let collection = labels == .folder ? arguments.labeledByFolder() : arguments
     let line = ProgressLine()
-    let (report, removed, annotated) = try await interruptible { [self] in
+    let (report, removed, annotated, skippedFile) = try await interruptible { [self] in
       defer { line.clear() }
       let model = try await openOrCreate(url, for: collection)
       let report = try await model.add(from: collection) { line.show($0) }
       let annotated = annotations.isEmpty ? nil : try await model.annotate(annotations)
-      return (report, prune ? try await model.removeMissingFiles() : nil, annotated)
+      return (report, prune ? try await model.removeMissingFiles() : nil, annotated, model.skippedFile)
     }
 
     annotated?.warnOfUnknown()
@@ -97,7 +97,7 @@ struct Index: AsyncParsableCommand {
           indexed: report.indexed, skipped: report.skipped.count, unchanged: report.unchanged, removed: removed,
           seconds: report.seconds, profile: profile ? Profile(report) : nil))
     } else {
-      say(summary(report, removed))
+      say(summary(report, removed, skippedFile))
       if profile { Terminal.standardError.write(report.profile.table(pictures: report.indexed) + "\n") }
     }
     if report.indexed + report.unchanged == 0 {
@@ -119,7 +119,7 @@ struct Index: AsyncParsableCommand {
     return try await SimilarityModel.open(at: url, extractor: chosen, options: options)
   }
 
-  private func summary(_ report: IndexingReport, _ removed: Int?) -> String {
+  private func summary(_ report: IndexingReport, _ removed: Int?, _ skippedFile: URL?) -> String {
     var parts = ["indexed \(report.indexed)", "unchanged \(report.unchanged)", "skipped \(report.skipped.count)"]
     if let removed { parts.append("removed \(removed)") }
     var text = "\(model): " + parts.joined(separator: ", ") + " in \(report.seconds.formatted(digits: 1)) s"
@@ -127,7 +127,9 @@ struct Index: AsyncParsableCommand {
       text += " (\((Double(report.indexed) / max(report.seconds, 1e-9)).formatted(digits: 1)) images/s)"
     }
     for image in report.skipped.prefix(5) { text += "\n  skipped \(image.id): \(image.reason)" }
-    if report.skipped.count > 5 { text += "\n  all \(report.skipped.count) are listed in \(model)/skipped.jsonl" }
+    if report.skipped.count > 5, let file = skippedFile {
+      text += "\n  all \(report.skipped.count) are listed in \(file.path)"
+    }
     return text
   }
 }

@@ -27,9 +27,15 @@ struct Info: AsyncParsableCommand {
 
   func run() async throws {
     let model = try await SimilarityModel.open(at: URL(argument: model))
-    if verify { try model.verify() }
     let summary = model.summary()
-    if json { return try sayJSON(summary) }
+    if json { try sayJSON(summary) } else { describe(summary) }
+    if verify {
+      try model.verify()
+      if !json { say("all checksums match") }
+    }
+  }
+
+  private func describe(_ summary: ModelSummary) {
     let extractor = summary.extractor
     say(
       """
@@ -45,6 +51,8 @@ struct Info: AsyncParsableCommand {
       segments       \(summary.segments), \(summary.bytes) bytes
       format         \(summary.formatVersion)
       """)
-    if verify { say("all checksums match") }
+    for damaged in summary.damaged {
+      say("damaged        \(damaged.rows.counted("image")): \(damaged.reason)")
+    }
   }
 }
