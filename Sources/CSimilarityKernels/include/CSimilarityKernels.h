@@ -3,6 +3,7 @@
 #include "convolution.h"
 #include "crc32c.h"
 #include "gather.h"
+#include "graph.h"
 #include "instruction_set.h"
 #include "scan.h"
 #include "search.h"
