@@ -264,57 +264,6 @@ import Testing
     #expect(store.count == 8)
   }
 
-  // MARK: - Versions
-
-  /// A model as version 1 wrote it: one segment, of which one row is removed.
-  private func writeVersion1() throws {
-    let segments = folder.model.appending(path: "segments")
-    try FileManager.default.createDirectory(at: segments, withIntermediateDirectories: true)
-    var tensors = SafetensorsWriter()
-    tensors.add("embeddings", EmbeddingMatrix([[1, 2], [3, 4], [5, 6]]))
-    let lines = Data("{\"id\":\"a\",\"path\":\"/a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\",\"label\":\"x\"}\n".utf8)
-    func write(_ data: Data, _ name: String) throws -> String {
-      try data.write(to: segments.appending(path: name))
-      return "{\"bytes\":\(data.count),\"file\":\"\(name)\",\"sha256\":\"\(SHA256.hexDigest(of: data))\"}"
-    }
-    let extractor = String(decoding: try JSONEncoder().encode(specification(dimension: 2)), as: UTF8.self)
-    let text = """
-      {"extractor":\(extractor),"format":"imsim-model","metric":"euclidean","nextFile":2,"segments":[\
-      {"embeddings":\(try write(tensors.data(), "000001.safetensors")),"records":\(try write(lines, "000001.jsonl")),\
-      "removed":[1],"rows":3}],"version":1}
-
-      """
-    try Data(text.utf8).write(to: folder.model.appending(path: "manifest.json"))
-    try Data("{\"code\":\"c\",\"id\":\"x\",\"reason\":\"r\"}\n".utf8).write(
-      to: folder.model.appending(path: "skipped.jsonl"))
-  }
-
-  @Test func upgradesVersion1() throws {
-    try writeVersion1()
-    let error = #expect(throws: SimilarityError.self) { try SegmentStore.open(at: folder.model) }
-    #expect(error?.code == .modelVersion && error?.message.contains("imsim upgrade") == true)
-    #expect(try SegmentStore.upgrade(at: folder.model))
-    let store = try SegmentStore.open(at: folder.model)
-    #expect(throws: Never.self) { try store.verify() }
-    #expect(try store.metric == .euclidean && store.ids == ["a", "c"] && store.embedding("c") == [5, 6])
-    #expect(try store.record(ofPath: "/a")?.id == "a" && store.record("c")?.label == "x")
-    #expect(try store.skipped == [SkippedImage(id: "x", code: "c", reason: "r")])
-    #expect(try paths(folder.model).count == fileCount(store))
-    #expect(try !SegmentStore.upgrade(at: folder.model))
-  }
-
-  @Test func aDamagedModelOfVersion1IsNotUpgraded() throws {
-    try writeVersion1()
-    let before = try paths(folder.model)
-    let url = folder.model.appending(path: "segments/000001.safetensors")
-    var data = try Data(contentsOf: url)
-    data[data.count - 1] ^= 1
-    try data.write(to: url)
-    let error = #expect(throws: SimilarityError.self) { try SegmentStore.upgrade(at: folder.model) }
-    #expect(error?.code == .modelCorrupt && error?.message.contains("000001.safetensors") == true)
-    #expect(try paths(folder.model) == (before + ["lock"]).sorted())
-  }
-
   // MARK: - Crashes
 
   /// Copies the folder as it is after each step of each change: that is what a process that ends there leaves behind.

@@ -17,7 +17,8 @@ internal import ImageSimilaritySearch
 
 /// Lets through the pictures of a pass that a model does not hold as they are now.
 final class ChangeFilter {
-  private let store: SegmentStore
+  /// What the model holds when the pass begins.
+  private let stored: [SegmentStore.Segment]
   private let pass: ImageCollection.Pass
   private var seen: Set<String> = []
   /// The records of pictures that are being embedded.
@@ -27,7 +28,7 @@ final class ChangeFilter {
   private(set) var unchanged = 0
 
   init(store: SegmentStore, pass: ImageCollection.Pass) {
-    self.store = store
+    stored = store.segments
     self.pass = pass
   }
 
@@ -39,8 +40,8 @@ final class ChangeFilter {
         return element
       }
       // A file that the model knows keeps its id, even where it is now reached by way of another folder.
-      var known = try store.record(item.id)
-      if case .file(let url) = item.source, known?.path != url.path, let other = try store.record(ofPath: url.path) {
+      var known = try stored.record(ofID: item.id)
+      if case .file(let url) = item.source, known?.path != url.path, let other = try stored.record(ofPath: url.path) {
         item.id = other.id
         known = other
       }

@@ -15,6 +15,8 @@ public struct ModelSummary: Sendable, Hashable, Codable {
   /// Pictures that could not be read.
   public var skipped: Int
   public var metric: Metric
+  /// How the elements of embeddings are stored.
+  public var elements: ElementPrecision
   public var extractor: ExtractorSpecification
   public var segments: Int
   /// Segments that are damaged, and whose pictures are missing above.
@@ -25,7 +27,7 @@ public struct ModelSummary: Sendable, Hashable, Codable {
   public var formatVersion: Int
 
   private enum CodingKeys: String, CodingKey {
-    case images, skipped, metric, extractor, segments, damaged, bytes
+    case images, skipped, metric, elements, extractor, segments, damaged, bytes
     case formatVersion = "format_version"
   }
 }
@@ -33,8 +35,8 @@ public struct ModelSummary: Sendable, Hashable, Codable {
 extension SimilarityModel {
   public func summary() -> ModelSummary {
     ModelSummary(
-      images: store.count, skipped: store.skippedCount, metric: store.metric, extractor: store.extractor,
-      segments: store.segments.count, damaged: store.damaged, bytes: store.byteCount,
+      images: store.count, skipped: store.skippedCount, metric: store.metric, elements: store.precision,
+      extractor: store.extractor, segments: store.segments.count, damaged: store.damaged, bytes: store.byteCount,
       formatVersion: SegmentStore.formatVersion)
   }
 

@@ -37,6 +37,8 @@ public final class SimilarityModel: Sendable {
     public var decoder: any ImageDecoder = VipsImageDecoder()
     /// How far apart embeddings are; only where a model is created.
     public var metric = Metric.cosine
+    /// How the elements of embeddings are stored; only where a model is created.
+    public var elements = ElementPrecision.fp32
     /// Pictures that are decoded and embedded at the same time; all processors where nil.
     public var threads: Int?
 
@@ -69,7 +71,8 @@ public final class SimilarityModel: Sendable {
     at url: URL, extractor: (any FeatureExtractor)? = nil, options: Options = Options()
   ) async throws -> SimilarityModel {
     let extractor = try extractor ?? NetworkExtractor.bundled()
-    let store = try SegmentStore.create(at: url, extractor: extractor.specification, metric: options.metric)
+    let store = try SegmentStore.create(
+      at: url, extractor: extractor.specification, metric: options.metric, precision: options.elements)
     return SimilarityModel(url: url, store: store, extractor: extractor, options: options)
   }
 

@@ -95,8 +95,15 @@ import Synchronization
     for word in 0..<wordCount { unsafe checked[word].store(0, ordering: .releasing) }
     tableIsChecked.store(false, ordering: .releasing)
     if range.isEmpty { try checkTable() }
-    try verify(range)
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.residentBytes) {
+      let part = start..<min(start + Self.residentBytes, range.upperBound)
+      try verify(part)
+      file.release(part)
+    }
   }
+
+  /// Pages that stay in memory at most while a whole file is read once.
+  static let residentBytes = 8 << 20
 
   /// At most 64 chunks, whose bits lie in one word.
   private func check(_ chunks: ClosedRange<Int>, marking bits: UInt64) throws(SimilarityError) {

@@ -55,6 +55,7 @@ extension SegmentStore {
       for row in rows {
         try writer.append(line: segment.records.line(row), id: segment.id(row), pathHash: pathHashes[row])
       }
+      segment.records.release()
     }
     let (records, lookup) = try writer.commit { afterStep(.wroteFile) }
     return try open(

@@ -97,12 +97,22 @@ extension SegmentStore {
     return problems
   }
 
+  /// Compares ids only where their hashes are equal: 8 bytes of memory an image.
   private func firstRepeatedID(_ segments: [Segment]) throws(SimilarityError) -> String? {
-    for (number, segment) in segments.enumerated() {
-      for row in 0..<segment.rows where segment.isLive(row) {
+    var hashes: [UInt64] = []
+    for segment in segments {
+      let byRow = try segment.records.idHashes()
+      for row in segment.liveRows { hashes.append(byRow[row] ?? 0) }
+    }
+    hashes.sort()
+    let repeated = Set(zip(hashes, hashes.dropFirst()).lazy.filter { $0 == $1 }.map(\.0))
+    if repeated.isEmpty { return nil }
+    var ids: Set<[UInt8]> = []
+    for segment in segments {
+      let byRow = try segment.records.idHashes()
+      for row in segment.liveRows where repeated.contains(byRow[row] ?? 0) {
         let id = try segment.id(row)
-        if try segment.records.rows(ofID: id).filter(segment.isLive).count > 1 { return id }
-        if try segments.place(ofID: id)?.segment != number { return id }
+        if !ids.insert(Array(id.utf8)).inserted { return id }
       }
     }
     return nil

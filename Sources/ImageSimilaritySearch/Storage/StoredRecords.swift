@@ -85,7 +85,16 @@ struct StoredRecords: Sendable {
     try byPath.candidates(path).filter { $0 < rows }
   }
 
+  /// The hash of each row's id.
+  func idHashes() throws(SimilarityError) -> [UInt64?] { try byID.hashesByRow(rows) }
+
+  /// The hash of each row's path.
   func pathHashes() throws(SimilarityError) -> [UInt64?] { try byPath.hashesByRow(rows) }
+
+  /// Says that the files are not needed soon.
+  func release() {
+    for file in [lines.file, lookup.file] { file.release(0..<file.count) }
+  }
 
   private func range(
     _ row: Int, _ offsets: CheckedColumn<Int64>, limit: Int

@@ -49,9 +49,6 @@ enum VectorsWriter {
       Tensor.allCases.map { ($0.rawValue, $0.type(precision), $0.shape(rows: rows, dimension: dimension)) })
   }
 
-  /// Pages of the sources that stay in memory at most.
-  private static let residentBytes = 8 << 20
-
   private static func copy(
     _ column: Tensor, of source: StoredVectors, _ rows: [Int], into file: inout CheckedFileWriter
   ) throws(SimilarityError) {
@@ -63,17 +60,20 @@ enum VectorsWriter {
     while index < rows.count {
       let start = index
       index += 1
-      while index < rows.count, rows[index] == rows[index - 1] + 1, (index - start) * rowBytes < residentBytes {
+      while index < rows.count, rows[index] == rows[index - 1] + 1,
+        (index - start) * rowBytes < CheckedFile.residentBytes
+      {
         index += 1
       }
       let bytes = place.lowerBound + rows[start] * rowBytes..<place.lowerBound + (rows[index - 1] + 1) * rowBytes
       try source.file.verify(bytes)
       try mapped.withBytes { span throws(SimilarityError) in try file.append(span.extracting(bytes)) }
-      if bytes.upperBound - released >= residentBytes {
+      if bytes.upperBound - released >= CheckedFile.residentBytes {
         mapped.release(released..<bytes.upperBound)
         released = bytes.upperBound
       }
     }
+    mapped.release(place)
   }
 
   /// Puts together panels of rows from any panels. A row's code does not depend on the rows around it.
@@ -103,11 +103,12 @@ enum VectorsWriter {
           panel = [UInt32](repeating: 0, count: panelBytes / 4)
           filled = 0
         }
-        if start - released >= residentBytes {
+        if start - released >= CheckedFile.residentBytes {
           stored.file.file.release(released..<start)
           released = start
         }
       }
+      stored.file.file.release(place)
     }
     if filled > 0 { try file.append(panel.span) }
   }

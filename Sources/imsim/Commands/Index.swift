@@ -35,6 +35,10 @@ struct Index: AsyncParsableCommand {
   @OptionGroup var extractor: ExtractorOptions
   @OptionGroup var workers: ThreadOptions
 
+  @Option(
+    help: ArgumentHelp("How a new model stores embeddings; fp16 takes half the room.", valueName: "fp32|fp16"))
+  var storage: ElementPrecision?
+
   @Option(help: "Label every picture with the name of the folder that holds it.")
   var labels: LabelSource?
 
@@ -109,6 +113,7 @@ struct Index: AsyncParsableCommand {
   private func openOrCreate(_ url: URL, for collection: ImageCollection) async throws -> SimilarityModel {
     var options = SimilarityModel.Options()
     options.threads = workers.threads
+    options.elements = storage ?? .fp32
     guard SimilarityModel.exists(at: url) else {
       // What the arguments lack shows before anything is made.
       try collection.checkIsReadable()
@@ -116,7 +121,14 @@ struct Index: AsyncParsableCommand {
         at: url, extractor: extractor.makeExtractor(calibratingOn: collection), options: options)
     }
     let chosen = extractor.isEmpty ? nil : try extractor.makeExtractor(reopening: url)
-    return try await SimilarityModel.open(at: url, extractor: chosen, options: options)
+    let model = try await SimilarityModel.open(at: url, extractor: chosen, options: options)
+    let stored = model.summary().elements
+    if let storage, storage != stored {
+      throw SimilarityError(
+        .invalidArgument,
+        "\(url.path) stores embeddings in \(stored.rawValue); make a new model for \(storage.rawValue)")
+    }
+    return model
   }
 
   private func summary(_ report: IndexingReport, _ removed: Int?, _ skippedFile: URL?) -> String {

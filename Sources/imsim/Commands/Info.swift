@@ -43,6 +43,7 @@ struct Info: AsyncParsableCommand {
       skipped        \(summary.skipped)
       dimension      \(extractor.fingerprint.dimension)
       metric         \(summary.metric.rawValue)
+      storage        \(summary.elements.rawValue)
       backbone       \(extractor.fingerprint.architecture), layer \(extractor.fingerprint.layer)
       weights        \(extractor.weightsPath ?? "bundled"), sha-256 \(extractor.fingerprint.weights)
       precision      \(extractor.fingerprint.precision)
