@@ -90,7 +90,7 @@ public final class ExactIndex: SimilarityIndex {
   ///
   /// Throws `CancellationError` soon after its task is cancelled.
   public func search(_ queries: EmbeddingMatrix, _ request: SearchRequest) async throws -> [[Neighbor]] {
-    try await snapshot().search(queries, request)
+    try await search(in: table.withLock { $0.snapshot() }).search(queries, request)
   }
 
   /// The neighbours of each row of `queries` among the vectors whose ids `isIncluded` accepts: `k` of them wherever so many
@@ -100,7 +100,8 @@ public final class ExactIndex: SimilarityIndex {
   public func search(
     _ queries: EmbeddingMatrix, _ request: SearchRequest, where isIncluded: @escaping @Sendable (String) -> Bool
   ) async throws -> [[Neighbor]] {
-    try await snapshot().search(queries, request, where: isIncluded)
+    let blocks = table.withLock { $0.snapshot() }
+    return try await search(in: blocks).search(queries, request) { isIncluded(blocks[$0].id($1)) }
   }
 
   /// The neighbours of every vector of the index: what a search for each of them would find, in about half the time.
@@ -113,10 +114,10 @@ public final class ExactIndex: SimilarityIndex {
   public func neighborGraph(
     _ request: SearchRequest, includesSelf: Bool = false
   ) async throws -> [(id: String, neighbors: [Neighbor])] {
-    try await snapshot().neighborGraph(request, includesSelf: includesSelf)
+    try await search(in: table.withLock { $0.snapshot() }).neighborGraph(request, includesSelf: includesSelf)
   }
 
-  private func snapshot() -> ExactSearch {
-    ExactSearch(table.withLock { $0.snapshot() }, dimension: dimension, metric: metric, threads: threads)
+  private func search(in blocks: [LiveBlock]) -> ExactSearch {
+    ExactSearch(blocks, dimension: dimension, metric: metric, threads: threads)
   }
 }

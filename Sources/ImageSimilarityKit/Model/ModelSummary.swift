@@ -55,9 +55,7 @@ extension SimilarityModel {
   public func repair() async throws -> [DamagedSegment] {
     try await writing.take { [self] in
       defer { store.close() }
-      let damaged = try store.repair()
-      builtIndex.withLock { $0 = nil }
-      return damaged
+      return try store.repair()
     }
   }
 

@@ -1,6 +1,5 @@
 public import ImageSimilarityCore
 public import ImageSimilaritySearch
-internal import Synchronization
 
 #if canImport(FoundationEssentials)
   public import FoundationEssentials
@@ -68,35 +67,17 @@ extension SimilarityModel {
     let request = SearchRequest(k: Self.hitCount(k, radius), radius: radius)
     try request.validate(for: metric)
     let matrix = EmbeddingMatrix([try await vector(of: query)])
-    let neighbors =
-      if let isIncluded {
-        try await search(matrix, request, isIncluded)
-      } else {
-        try await index().search(matrix, request)[0]
-      }
+    let segments = store.segments
+    let filter = isIncluded.map { isIncluded in
+      { @Sendable (segment: Int, row: Int) in isIncluded(try segments[segment].record(row)) }
+    }
+    let neighbors = try await search(segments).search(matrix, request, where: filter)[0]
     return try neighbors.enumerated().compactMap { position, neighbor in
       // A picture that was removed since the search is no hit any more.
       try record(neighbor.id).map {
         Hit(rank: position + 1, id: neighbor.id, distance: neighbor.distance, record: $0)
       }
     }
-  }
-
-  private func search(
-    _ queries: EmbeddingMatrix, _ request: SearchRequest, _ isIncluded: @escaping @Sendable (ImageRecord) -> Bool
-  ) async throws -> [Neighbor] {
-    // A record that cannot be read is neither in nor out.
-    let failure = Mutex<(any Error)?>(nil)
-    let found = try await index().search(queries, request) { [self] id in
-      do {
-        return try record(id).map(isIncluded) ?? false
-      } catch {
-        failure.withLock { $0 = error }
-        return false
-      }
-    }
-    if let error = failure.withLock({ $0 }) { throw error }
-    return found[0]
   }
 
   /// How many hits are wanted at most: five where nothing is said, all within the radius where only that is.

@@ -27,7 +27,8 @@ extension SimilarityModel {
     return edges
   }
 
-  /// Like ``similarityGraph(k:radius:includeSelf:where:)``, a part at a time, so that memory does not grow with the graph.
+  /// Like ``similarityGraph(k:radius:includeSelf:where:)``, a part at a time. Memory does not grow with the graph, but for a few
+  /// hundred bytes a picture in models of up to 262,144.
   ///
   /// - Parameter body: Called with all edges of some pictures, in order.
   public func similarityGraph(
@@ -36,35 +37,46 @@ extension SimilarityModel {
   ) async throws {
     let k = Self.hitCount(k, radius)
     try SearchRequest(k: k, radius: radius).validate(for: metric)
+    var rows: [any VectorSource] = store.segments
+    if let predicate {
+      rows = try store.segments.map { segment in
+        try ChosenRows(of: segment) { row throws(SimilarityError) in predicate.matches(try segment.record(row)) }
+      }
+    }
+    if let k, store.count <= Self.symmetricCount {
+      let graph = try await search(rows).neighborGraph(
+        SearchRequest(k: k, radius: radius), includesSelf: includeSelf)
+      for start in stride(from: 0, to: graph.count, by: Self.sourcesPerPart) {
+        try await body(
+          graph[start..<min(start + Self.sourcesPerPart, graph.count)].flatMap { Self.edges(from: $0.id, $0.neighbors) }
+        )
+      }
+      return
+    }
     // A picture is among its own neighbours; one more makes up for it.
     let request = SearchRequest(k: includeSelf ? k : k.map { $0 + 1 }, radius: radius)
     let ids = try predicate.map(ids(where:)) ?? self.ids
-    let matching = predicate.map { _ in Set(ids) }
-    for start in stride(from: 0, to: ids.count, by: Self.sourcesPerSearch) {
+    for start in stride(from: 0, to: ids.count, by: Self.sourcesPerPart) {
       try Task.checkCancellation()
-      let sources = try ids[start..<min(start + Self.sourcesPerSearch, ids.count)].compactMap { id in
+      let sources = try ids[start..<min(start + Self.sourcesPerPart, ids.count)].compactMap { id in
         try store.embedding(id).map { (id: id, embedding: $0) }
       }
       guard !sources.isEmpty else { continue }
-      let matrix = EmbeddingMatrix(sources.map(\.embedding))
-      let found =
-        if let matching {
-          try await index().search(matrix, request) { matching.contains($0) }
-        } else {
-          try await index().search(matrix, request)
-        }
+      let found = try await search(rows).search(EmbeddingMatrix(sources.map(\.embedding)), request)
       try await body(
         zip(sources, found).flatMap { source, neighbors in
-          Self.edges(from: source.id, neighbors, k: k, includeSelf: includeSelf)
+          let wanted = includeSelf ? neighbors : neighbors.filter { $0.id != source.id }
+          return Self.edges(from: source.id, Array(wanted.prefix(k ?? .max)))
         })
     }
   }
 
-  private static let sourcesPerSearch = 512
+  private static let sourcesPerPart = 512
+  /// Of so many pictures, the neighbours of all are kept in memory, so that each pair need be looked at only once.
+  private static let symmetricCount = 1 << 18
 
-  private static func edges(from source: String, _ neighbors: [Neighbor], k: Int?, includeSelf: Bool) -> [GraphEdge] {
-    let wanted = includeSelf ? neighbors : neighbors.filter { $0.id != source }
-    return wanted.prefix(k ?? .max).enumerated().map { position, neighbor in
+  private static func edges(from source: String, _ neighbors: [Neighbor]) -> [GraphEdge] {
+    neighbors.enumerated().map { position, neighbor in
       GraphEdge(source: source, target: neighbor.id, rank: position + 1, distance: neighbor.distance)
     }
   }

@@ -2,7 +2,6 @@ public import ImageSimilarityCore
 internal import ImageSimilarityNN
 public import ImageSimilaritySearch
 internal import ImageSimilarityVips
-internal import Synchronization
 
 #if canImport(FoundationEssentials)
   public import FoundationEssentials
@@ -25,8 +24,6 @@ public final class SimilarityModel: Sendable {
   /// Where the model is.
   public let url: URL
   let store: SegmentStore
-  /// Made by the first search: indexing, removing and listing need no vectors in memory.
-  let builtIndex = Mutex<ExactIndex?>(nil)
   let embedder: LazyEmbedder
   let writing = AsyncTurn()
   let threads: Int
@@ -134,35 +131,14 @@ public final class SimilarityModel: Sendable {
   /// What is known about a picture; nil where there is none of that id.
   public func record(_ id: String) throws -> ImageRecord? { try store.record(id) }
 
-  /// Searches what is in the store.
-  func index() throws(SimilarityError) -> ExactIndex {
-    try builtIndex.withLock { builtIndex throws(SimilarityError) in
-      if let builtIndex { return builtIndex }
-      let index = ExactIndex(dimension: extractor.fingerprint.dimension, metric: metric, threads: threads)
-      for segment in store.segments {
-        let rows = segment.liveRows
-        for start in stride(from: 0, to: rows.count, by: Self.rowsPerBlock) {
-          let rows = rows[start..<min(start + Self.rowsPerBlock, rows.count)]
-          var vectors: [[Float]] = []
-          var ids: [String] = []
-          for row in rows {
-            vectors.append(try segment.embedding(row))
-            ids.append(try segment.id(row))
-          }
-          try index.upsert(EmbeddingMatrix(vectors), ids: ids)
-        }
-      }
-      builtIndex = index
-      return index
-    }
+  /// Searches rows of the store; rows that are added later are not seen.
+  func search(_ rows: [any VectorSource]) -> ExactSearch {
+    ExactSearch(rows, dimension: extractor.fingerprint.dimension, metric: metric, threads: threads)
   }
-
-  private static let rowsPerBlock = 4096
 
   /// Stores pictures, in one commit.
   func append(_ embeddings: EmbeddingMatrix, _ records: [ImageRecord]) throws(SimilarityError) {
     try store.append(embeddings, records)
-    try builtIndex.withLock { $0 }?.upsert(embeddings, ids: records.map(\.id))
   }
 
   /// Removes pictures, in one commit, and returns how many were there.
@@ -173,7 +149,6 @@ public final class SimilarityModel: Sendable {
       defer { store.close() }
       let removed = try store.remove(ids)
       try store.compactIfNeeded()
-      builtIndex.withLock { $0 }?.remove(ids)
       return removed
     }
   }

@@ -2,7 +2,8 @@ package import ImageSimilarityCore
 
 /// Searches over rows as they are at one moment, wherever they are kept. See ``ExactIndex`` for what the answers are.
 package struct ExactSearch: Sendable {
-  package typealias Filter = @Sendable (String) throws -> Bool
+  /// Whether a row of a source, which is named by its number, may be a hit.
+  package typealias Filter = @Sendable (_ source: Int, _ row: Int) throws -> Bool
 
   private let sources: [any VectorSource]
   private let dimension: Int

@@ -117,7 +117,7 @@ struct Scan: Sendable {
             let found = results[i, n, scanned: slice.rows.count]
             let row = slice.rows.lowerBound + found.row
             guard !(found.key > rankings.limits[query]), source.isLive(row) else { continue }
-            if let filter, try !filter(source.id(row)) { continue }
+            if let filter, try !filter(slice.source, row) { continue }
             try rankings.offer(query, key: found.key, source: slice.source, row: row)
           }
         }

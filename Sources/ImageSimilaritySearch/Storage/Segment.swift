@@ -100,3 +100,5 @@ extension SegmentStore {
     }
   }
 }
+
+extension SegmentStore.Segment: VectorSource {}
