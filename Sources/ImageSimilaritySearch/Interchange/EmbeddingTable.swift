@@ -55,6 +55,8 @@ public struct EmbeddingTable: Sendable {
   /// A line of records may leave out the id. The id is then the row's label in a FAISS index, or else its number, in decimal
   /// digits. Lines that ``write(to:as:metric:)`` and `imsim embed` write, and keys that a record does not have, are understood.
   ///
+  /// Arrays of float32 and safetensors files stay mapped: they must not be written to as long as the table lives.
+  ///
   /// - Throws: ``ImageSimilarityCore/SimilarityError/Code/inputOutput``, or
   ///   ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` with the place in the file.
   public init(contentsOf url: URL, as format: Format, records: URL? = nil) throws(SimilarityError) {
@@ -62,7 +64,7 @@ public struct EmbeddingTable: Sendable {
     var labels: [Int64]?
     switch format {
     case .numPy:
-      embeddings = try NumPyFile.read(contentsOf: url)
+      embeddings = try NumPyFile.map(MappedFile(contentsOf: url))
     case .safetensors:
       let file = try SafetensorsFile(contentsOf: url, errorCode: .invalidArgument)
       guard let tensor = file[Self.tensorName] else {
@@ -92,16 +94,9 @@ public struct EmbeddingTable: Sendable {
   ///
   /// - Parameter metric: What a FAISS index measures; see ``FAISSFile``. The other formats do not say.
   public func write(to url: URL, as format: Format, metric: Metric) throws(SimilarityError) {
-    try RecordLines.write(records, to: Self.recordsURL(beside: url))
-    switch format {
-    case .numPy:
-      try NumPyFile.write(embeddings, to: url)
-    case .safetensors:
-      var writer = SafetensorsWriter()
-      writer.add(Self.tensorName, embeddings)
-      try writer.write(to: url)
-    case .faiss:
-      try FAISSFile(metric: metric, vectors: embeddings, labels: (0..<records.count).map(Int64.init)).write(to: url)
-    }
+    var writer = try EmbeddingTableWriter(
+      url, as: format, rows: embeddings.rows, dimension: embeddings.dimension, metric: metric)
+    try writer.append(embeddings, records)
+    try writer.finish()
   }
 }
