@@ -88,7 +88,8 @@ import Testing
   @Test func labelsOfFAISSAreIds() throws {
     let url = folder.url.appending(path: "out.faiss")
     try FAISSFile(metric: .euclidean, vectors: table.embeddings, labels: [70, -3]).write(to: url)
-    #expect(try EmbeddingTable(contentsOf: url, as: .faiss).records.map(\.id) == ["70", "-3"])
+    let read = try EmbeddingTable(contentsOf: url, as: .faiss)
+    #expect(read.records.map(\.id) == ["70", "-3"] && read.metric == .euclidean)
     try FAISSFile(metric: .euclidean, vectors: table.embeddings, labels: [3, 3]).write(to: url)
     let error = #expect(throws: SimilarityError.self) { try EmbeddingTable(contentsOf: url, as: .faiss) }
     #expect(error?.message == #"rows 0 and 1 have the same id, "3""#)

@@ -85,6 +85,10 @@ extension ExtractorSpecification {
   public static func imported(_ name: String = "imported", dimension: Int) -> ExtractorSpecification {
     ExtractorSpecification(
       input: ImageGeometry(size: PixelSize(width: 1, height: 1)),
-      fingerprint: ExtractorFingerprint(architecture: name, layer: "imported", dimension: dimension))
+      fingerprint: ExtractorFingerprint(architecture: name, layer: importedLayer, dimension: dimension))
   }
+
+  /// Whether it is one of ``imported(_:dimension:)``.
+  var isImported: Bool { fingerprint.layer == Self.importedLayer }
+  private static let importedLayer = "imported"
 }

@@ -15,6 +15,8 @@ public struct EmbeddingTable: Sendable {
   public let embeddings: EmbeddingMatrix
   /// One a row, with unique ids.
   public let records: [ImageRecord]
+  /// How far apart the embeddings are, where a file of them said so: a FAISS index does.
+  public let metric: Metric?
 
   /// The kinds of files; the raw values are their extensions.
   public enum Format: String, Sendable, Hashable, Codable, CaseIterable {
@@ -30,7 +32,9 @@ public struct EmbeddingTable: Sendable {
 
   /// - Throws: ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` unless each row has a record with an id of its own,
   ///   ``ImageSimilarityCore/SimilarityError/Code/notFinite`` where an element is NaN or infinite.
-  public init(embeddings: EmbeddingMatrix, records: [ImageRecord]) throws(SimilarityError) {
+  public init(
+    embeddings: EmbeddingMatrix, records: [ImageRecord], metric: Metric? = nil
+  ) throws(SimilarityError) {
     guard records.count == embeddings.rows else {
       throw SimilarityError(
         .invalidArgument, "expected \(embeddings.rows) records, one an embedding; found \(records.count)")
@@ -48,6 +52,7 @@ public struct EmbeddingTable: Sendable {
     }
     self.embeddings = embeddings
     self.records = records
+    self.metric = metric
   }
 
   /// Reads a file, and the records of its rows where `records` names a file of them.
@@ -62,6 +67,7 @@ public struct EmbeddingTable: Sendable {
   public init(contentsOf url: URL, as format: Format, records: URL? = nil) throws(SimilarityError) {
     let embeddings: EmbeddingMatrix
     var labels: [Int64]?
+    var metric: Metric?
     switch format {
     case .numPy:
       embeddings = try NumPyFile.map(MappedFile(contentsOf: url))
@@ -77,12 +83,14 @@ public struct EmbeddingTable: Sendable {
       let file = try FAISSFile(contentsOf: url)
       embeddings = file.vectors
       labels = file.labels
+      metric = file.metric
     }
     let id = { (row: Int) in labels.map { String($0[row]) } ?? String(row) }
     try self.init(
       embeddings: embeddings,
       records: records.map { url throws(SimilarityError) in try RecordLines.read(url, rows: embeddings.rows, id: id) }
-        ?? (0..<embeddings.rows).map { ImageRecord(id: id($0)) })
+        ?? (0..<embeddings.rows).map { ImageRecord(id: id($0)) },
+      metric: metric)
   }
 
   /// Where ``write(to:as:metric:)`` puts the records of a file.
