@@ -107,6 +107,7 @@ import Testing
     ("{}\n", "has 1 lines; expected 2"), ("{}\n{}\n{}\n", "has 3 lines; expected 2"),
     ("{}\n{\"id\":1}\n", "line 2 of"), ("{}\n\n", "line 2 of"), ("{\"row\":1}\n{}\n", "is of row 1; expected row 0"),
     ("{}\n{\"id\":\"0\"}\n", "have the same id"),
+    ("{}\n{\"metadata\":" + String(repeating: "[", count: 100_000) + "\n", "line 2 of"),
   ]) func wrongRecords(_ text: String, _ words: String) throws {
     let array = folder.url.appending(path: "x.npy")
     try NumPyFile.write(table.embeddings, to: array)
