@@ -29,9 +29,27 @@ public enum NumPyFile {
 
   /// As ``read(contentsOf:)``.
   public static func read(_ file: MappedFile) throws(SimilarityError) -> EmbeddingMatrix {
+    try read(file, mapping: false)
+  }
+
+  /// As ``read(contentsOf:)``, except that float32 elements stay where they are: the matrix keeps the file mapped, which
+  /// must not be written to as long as it lives.
+  ///
+  /// - Complexity: O(1) where the elements are aligned, as NumPy writes them.
+  package static func map(_ file: MappedFile) throws(SimilarityError) -> EmbeddingMatrix {
+    try read(file, mapping: true)
+  }
+
+  private static func read(_ file: MappedFile, mapping: Bool) throws(SimilarityError) -> EmbeddingMatrix {
     try reading("NumPy", file, .invalidArgument) { () throws(FormatFailure) in
       let header = try file.withBytes { bytes throws(FormatFailure) in try NumPyHeader(bytes) }
       let elements = unsafe UnsafeRawBufferPointer(rebasing: file.bytes[header.dataStart...])
+      let isAligned = UInt(bitPattern: elements.baseAddress) % UInt(MemoryLayout<Float>.alignment) == 0
+      if mapping, header.type == .f32, isAligned, header.rows > 0 {
+        return unsafe EmbeddingMatrix(
+          rows: header.rows, dimension: header.dimension, elements: elements.assumingMemoryBound(to: Float.self),
+          owner: file)
+      }
       let values = unsafe header.type.floats(elements, count: header.rows * header.dimension)
       return EmbeddingMatrix(rows: header.rows, dimension: header.dimension, values: values)
     }

@@ -39,7 +39,7 @@ public struct NumPyWriter: ~Copyable {
   }
 
   /// 128 bytes for any shape, so that it can be written before the number of rows is known.
-  private static func header(rows: Int, dimension: Int) -> [UInt8] {
+  package static func header(rows: Int, dimension: Int) -> [UInt8] {
     let text = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(rows), \(dimension)), }"
     let length = 128 - NumPyFile.magic.count - 4
     var header = NumPyFile.magic + [1, 0, UInt8(length), 0] + Array(text.utf8)

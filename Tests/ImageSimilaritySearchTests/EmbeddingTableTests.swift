@@ -41,10 +41,55 @@ import Testing
     #expect(try EmbeddingTable(contentsOf: url, as: format).records.map(\.id) == ["0", "1"])
   }
 
+  /// Written part by part, the files are those of the whole table.
+  @Test(arguments: EmbeddingTable.Format.allCases, Metric.allCases)
+  func parts(_ format: EmbeddingTable.Format, _ metric: Metric) throws {
+    var random = SplitMix64(seed: 9)
+    let embeddings = EmbeddingMatrix(rows: 70, dimension: 5, values: (0..<350).map { _ in random.next() })
+    let records = (0..<70).map { ImageRecord(id: "\($0)", label: $0 % 3 == 0 ? "x" : nil) }
+    let whole = folder.url.appending(path: "whole.\(format.rawValue)")
+    try EmbeddingTable(embeddings: embeddings, records: records).write(to: whole, as: format, metric: metric)
+    let url = folder.url.appending(path: "parts.\(format.rawValue)")
+    var writer = try EmbeddingTableWriter(url, as: format, rows: 70, dimension: 5, metric: metric)
+    for rows in [0..<1, 1..<1, 1..<64, 64..<70] {
+      try writer.append(embeddings[rows: rows], Array(records[rows]))
+    }
+    #expect(!FileManager.default.fileExists(atPath: url.path))
+    try writer.finish()
+    #expect(try Data(contentsOf: url) == Data(contentsOf: whole))
+    #expect(
+      try Data(contentsOf: EmbeddingTable.recordsURL(beside: url))
+        == Data(contentsOf: EmbeddingTable.recordsURL(beside: whole)))
+    if format == .faiss {
+      let direct = folder.url.appending(path: "direct.faiss")
+      try FAISSFile(metric: metric, vectors: embeddings, labels: (0..<70).map(Int64.init)).write(to: direct)
+      #expect(try Data(contentsOf: url) == Data(contentsOf: direct))
+    }
+  }
+
+  @Test func anUnfinishedTableLeavesNothing() throws {
+    func begin() throws {
+      var writer = try EmbeddingTableWriter(
+        folder.url.appending(path: "x.npy"), as: .numPy, rows: 9, dimension: 3, metric: .cosine)
+      try writer.append(table.embeddings, table.records)
+    }
+    try begin()
+    #expect(try paths(folder.url).isEmpty)
+  }
+
+  @Test func halfPrecisionArrays() throws {
+    let header = "{'descr': '<f2', 'fortran_order': False, 'shape': (1, 2), }"
+    let url = folder.url.appending(path: "half.npy")
+    let length = UInt8(header.utf8.count)
+    try Data([0x93] + Array("NUMPY".utf8) + [1, 0, length, 0] + Array(header.utf8) + [0, 0x3c, 0, 0xc0]).write(to: url)
+    #expect(try EmbeddingTable(contentsOf: url, as: .numPy).embeddings[0] == [1, -2])
+  }
+
   @Test func labelsOfFAISSAreIds() throws {
     let url = folder.url.appending(path: "out.faiss")
     try FAISSFile(metric: .euclidean, vectors: table.embeddings, labels: [70, -3]).write(to: url)
-    #expect(try EmbeddingTable(contentsOf: url, as: .faiss).records.map(\.id) == ["70", "-3"])
+    let read = try EmbeddingTable(contentsOf: url, as: .faiss)
+    #expect(read.records.map(\.id) == ["70", "-3"] && read.metric == .euclidean)
     try FAISSFile(metric: .euclidean, vectors: table.embeddings, labels: [3, 3]).write(to: url)
     let error = #expect(throws: SimilarityError.self) { try EmbeddingTable(contentsOf: url, as: .faiss) }
     #expect(error?.message == #"rows 0 and 1 have the same id, "3""#)
@@ -62,6 +107,7 @@ import Testing
     ("{}\n", "has 1 lines; expected 2"), ("{}\n{}\n{}\n", "has 3 lines; expected 2"),
     ("{}\n{\"id\":1}\n", "line 2 of"), ("{}\n\n", "line 2 of"), ("{\"row\":1}\n{}\n", "is of row 1; expected row 0"),
     ("{}\n{\"id\":\"0\"}\n", "have the same id"),
+    ("{}\n{\"metadata\":" + String(repeating: "[", count: 100_000) + "\n", "line 2 of"),
   ]) func wrongRecords(_ text: String, _ words: String) throws {
     let array = folder.url.appending(path: "x.npy")
     try NumPyFile.write(table.embeddings, to: array)

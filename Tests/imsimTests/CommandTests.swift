@@ -287,12 +287,43 @@ import Testing
     #expect(try imsim("query", "m", Self.photos.appending(path: "moose.jpg").path).code == 0)
   }
 
+  @Test func exportAndImport() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(try imsim("index", Self.photos.path, "--model", "m").code == 0)
+    for name in ["x.npy", "x.safetensors", "x.faiss"] {
+      let exported = try imsim("export", "m", name, "--json")
+      let summary = try objects(exported.output)
+      #expect(exported.code == 0 && exported.error.isEmpty)
+      #expect(Set(summary[0].keys) == ["images", "dimension", "output", "records"])
+      #expect(summary[0]["images"] as? Int == 18 && summary[0]["dimension"] as? Int == 1280)
+
+      let imported = try imsim("import", "\(name).imsim", name, "--records", "x.jsonl", "--extractor", "mine", "--json")
+      let report = try objects(imported.output)
+      #expect(imported.code == 0 && imported.error.isEmpty)
+      #expect(Set(report[0].keys) == ["imported", "images", "dimension", "metric", "extractor"])
+      #expect(report[0]["images"] as? Int == 18 && report[0]["extractor"] as? String == "mine")
+      #expect(report[0]["metric"] as? String == (name == "x.faiss" ? "inner-product" : "cosine"))
+      let hits = try objects(try imsim("query", "\(name).imsim", "--id", "moose.jpg", "-k", "3", "--json").output)
+      let original = try objects(try imsim("query", "m", "--id", "moose.jpg", "-k", "3", "--json").output)
+      #expect(hits.count == 3)
+      #expect(hits.map { $0["reference"] as? String } == original.map { $0["reference"] as? String })
+    }
+    let picture = try imsim("query", "x.npy.imsim", Self.photos.appending(path: "moose.jpg").path)
+    #expect(picture.code == 1 && picture.error.contains("search it by id or by vector"))
+    let again = try imsim("import", "x.npy.imsim", "x.npy", "--metric", "cosine")
+    #expect(again.code == 1 && again.error.contains("leave out --metric"))
+    let extra = try imsim("import", "new", "x.npy", "--records", "x.npy")
+    #expect(extra.code == 1 && extra.error.contains("expected 18, one an embedding"))
+    #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "new").path))
+    #expect(try imsim("export", "m", "x.txt").code == 2)
+    #expect(try imsim("export", "nothing", "x.npy").code == 1)
+  }
+
   @Test func helpHasExamples() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     for command in [
       "index", "query", "graph", "embed", "evaluate", "remove", "records", "info", "calibrate", "backbones", "bench",
-      "doctor",
-      "demo", "repair", "upgrade",
+      "doctor", "demo", "repair", "upgrade", "export", "import",
     ] {
       let help = try imsim(command, "--help")
       #expect(help.code == 0 && help.output.contains("imsim \(command)") && help.output.contains("Example"))

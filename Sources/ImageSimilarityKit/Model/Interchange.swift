@@ -8,35 +8,41 @@ public import ImageSimilaritySearch
 #endif
 
 extension SimilarityModel {
-  /// All embeddings and their records, by ascending id.
-  ///
-  /// - Complexity: O(images * dimension) time and memory.
-  public func table() throws(SimilarityError) -> EmbeddingTable {
-    var values: [Float] = []
-    values.reserveCapacity(count * extractor.fingerprint.dimension)
-    var records: [ImageRecord] = []
-    for id in try ids {
-      // A picture that is removed meanwhile is left out.
-      guard let embedding = try store.embedding(id), let record = try store.record(id) else { continue }
-      values += embedding
-      records.append(record)
-    }
-    return try EmbeddingTable(
-      embeddings: EmbeddingMatrix(rows: records.count, dimension: extractor.fingerprint.dimension, values: values),
-      records: records)
-  }
-
   /// Writes all embeddings to `url`, and their records beside it with the extension `jsonl`, by ascending id; see
   /// ``ImageSimilaritySearch/EmbeddingTable``.
   ///
+  /// What is written is the state of the model when the call begins.
+  ///
   /// - Returns: How many pictures they are.
-  /// - Complexity: O(images * dimension) time and memory.
+  /// - Complexity: O(images * (dimension + log(images))) time, O(images) memory.
   @discardableResult
   public func export(to url: URL, as format: EmbeddingTable.Format) throws(SimilarityError) -> Int {
-    let table = try table()
-    try table.write(to: url, as: format, metric: metric)
-    return table.records.count
+    let segments = store.segments
+    var rows: [(id: String, segment: Int, row: Int)] = []
+    for (number, segment) in segments.enumerated() {
+      for row in segment.liveRows { rows.append((try segment.id(row), number, row)) }
+    }
+    rows.sort { $0.id < $1.id }
+    let dimension = extractor.fingerprint.dimension
+    var writer = try EmbeddingTableWriter(url, as: format, rows: rows.count, dimension: dimension, metric: metric)
+    let rowsAtOnce = max(1, Self.exportedElements / dimension)
+    for start in stride(from: 0, to: rows.count, by: rowsAtOnce) {
+      let places = rows[start..<min(start + rowsAtOnce, rows.count)]
+      var values: [Float] = []
+      values.reserveCapacity(places.count * dimension)
+      var records: [ImageRecord] = []
+      for place in places {
+        values += try segments[place.segment].embedding(place.row)
+        records.append(try segments[place.segment].record(place.row))
+      }
+      try writer.append(EmbeddingMatrix(rows: places.count, dimension: dimension, values: values), records)
+    }
+    try writer.finish()
+    return rows.count
   }
+
+  /// Elements that are written at once: 16 MiB.
+  private static let exportedElements = 4 << 20
 
   /// Creates a model of embeddings that were made elsewhere.
   ///
@@ -79,6 +85,10 @@ extension ExtractorSpecification {
   public static func imported(_ name: String = "imported", dimension: Int) -> ExtractorSpecification {
     ExtractorSpecification(
       input: ImageGeometry(size: PixelSize(width: 1, height: 1)),
-      fingerprint: ExtractorFingerprint(architecture: name, layer: "imported", dimension: dimension))
+      fingerprint: ExtractorFingerprint(architecture: name, layer: importedLayer, dimension: dimension))
   }
+
+  /// Whether it is one of ``imported(_:dimension:)``.
+  var isImported: Bool { fingerprint.layer == Self.importedLayer }
+  private static let importedLayer = "imported"
 }

@@ -43,6 +43,12 @@ extension NetworkExtractor {
   /// The extractor that made a model, from the bundled weights or the file that it was made from.
   init(reopening specification: ExtractorSpecification, model: URL) throws(SimilarityError) {
     let fingerprint = specification.fingerprint
+    guard !specification.isImported else {
+      throw SimilarityError(
+        .fingerprintMismatch,
+        "\(model.path) holds imported embeddings (\(fingerprint.architecture), \(fingerprint.dimension)-d), and what made them "
+          + "is not known here, so no picture can be embedded for it: search it by id or by vector")
+    }
     guard
       let backbone = Backbones.all.first(where: { $0.name == fingerprint.architecture }),
       let layer = EmbeddingLayer(rawValue: fingerprint.layer),

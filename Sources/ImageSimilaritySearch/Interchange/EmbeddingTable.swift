@@ -15,6 +15,8 @@ public struct EmbeddingTable: Sendable {
   public let embeddings: EmbeddingMatrix
   /// One a row, with unique ids.
   public let records: [ImageRecord]
+  /// How far apart the embeddings are, where a file of them said so: a FAISS index does.
+  public let metric: Metric?
 
   /// The kinds of files; the raw values are their extensions.
   public enum Format: String, Sendable, Hashable, Codable, CaseIterable {
@@ -30,7 +32,9 @@ public struct EmbeddingTable: Sendable {
 
   /// - Throws: ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` unless each row has a record with an id of its own,
   ///   ``ImageSimilarityCore/SimilarityError/Code/notFinite`` where an element is NaN or infinite.
-  public init(embeddings: EmbeddingMatrix, records: [ImageRecord]) throws(SimilarityError) {
+  public init(
+    embeddings: EmbeddingMatrix, records: [ImageRecord], metric: Metric? = nil
+  ) throws(SimilarityError) {
     guard records.count == embeddings.rows else {
       throw SimilarityError(
         .invalidArgument, "expected \(embeddings.rows) records, one an embedding; found \(records.count)")
@@ -48,6 +52,7 @@ public struct EmbeddingTable: Sendable {
     }
     self.embeddings = embeddings
     self.records = records
+    self.metric = metric
   }
 
   /// Reads a file, and the records of its rows where `records` names a file of them.
@@ -55,14 +60,17 @@ public struct EmbeddingTable: Sendable {
   /// A line of records may leave out the id. The id is then the row's label in a FAISS index, or else its number, in decimal
   /// digits. Lines that ``write(to:as:metric:)`` and `imsim embed` write, and keys that a record does not have, are understood.
   ///
+  /// Arrays of float32 and safetensors files stay mapped: they must not be written to as long as the table lives.
+  ///
   /// - Throws: ``ImageSimilarityCore/SimilarityError/Code/inputOutput``, or
   ///   ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` with the place in the file.
   public init(contentsOf url: URL, as format: Format, records: URL? = nil) throws(SimilarityError) {
     let embeddings: EmbeddingMatrix
     var labels: [Int64]?
+    var metric: Metric?
     switch format {
     case .numPy:
-      embeddings = try NumPyFile.read(contentsOf: url)
+      embeddings = try NumPyFile.map(MappedFile(contentsOf: url))
     case .safetensors:
       let file = try SafetensorsFile(contentsOf: url, errorCode: .invalidArgument)
       guard let tensor = file[Self.tensorName] else {
@@ -75,12 +83,14 @@ public struct EmbeddingTable: Sendable {
       let file = try FAISSFile(contentsOf: url)
       embeddings = file.vectors
       labels = file.labels
+      metric = file.metric
     }
     let id = { (row: Int) in labels.map { String($0[row]) } ?? String(row) }
     try self.init(
       embeddings: embeddings,
       records: records.map { url throws(SimilarityError) in try RecordLines.read(url, rows: embeddings.rows, id: id) }
-        ?? (0..<embeddings.rows).map { ImageRecord(id: id($0)) })
+        ?? (0..<embeddings.rows).map { ImageRecord(id: id($0)) },
+      metric: metric)
   }
 
   /// Where ``write(to:as:metric:)`` puts the records of a file.
@@ -92,16 +102,9 @@ public struct EmbeddingTable: Sendable {
   ///
   /// - Parameter metric: What a FAISS index measures; see ``FAISSFile``. The other formats do not say.
   public func write(to url: URL, as format: Format, metric: Metric) throws(SimilarityError) {
-    try RecordLines.write(records, to: Self.recordsURL(beside: url))
-    switch format {
-    case .numPy:
-      try NumPyFile.write(embeddings, to: url)
-    case .safetensors:
-      var writer = SafetensorsWriter()
-      writer.add(Self.tensorName, embeddings)
-      try writer.write(to: url)
-    case .faiss:
-      try FAISSFile(metric: metric, vectors: embeddings, labels: (0..<records.count).map(Int64.init)).write(to: url)
-    }
+    var writer = try EmbeddingTableWriter(
+      url, as: format, rows: embeddings.rows, dimension: embeddings.dimension, metric: metric)
+    try writer.append(embeddings, records)
+    try writer.finish()
   }
 }

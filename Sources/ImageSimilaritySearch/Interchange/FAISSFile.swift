@@ -70,10 +70,7 @@ public struct FAISSFile: Sendable {
   ///   ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` where FAISS could not read it: dimensions above 2^20, and
   ///   graphs of more than 2^31 - 1 rows or less than two links a row.
   public func write(to url: URL) throws(SimilarityError) {
-    guard vectors.dimension <= Self.maximumDimension else {
-      throw SimilarityError(
-        .invalidArgument, "FAISS reads up to \(Self.maximumDimension) dimensions; found \(vectors.dimension)")
-    }
+    try Self.check(dimension: vectors.dimension)
     if let graph {
       guard graph.m >= 2, vectors.rows <= Int(Int32.max) else {
         throw SimilarityError(
@@ -85,6 +82,12 @@ public struct FAISSFile: Sendable {
     var writer = try FAISSWriter(url)
     try writer.append(self)
     try writer.finish()
+  }
+
+  static func check(dimension: Int) throws(SimilarityError) {
+    guard dimension <= maximumDimension else {
+      throw SimilarityError(.invalidArgument, "FAISS reads up to \(maximumDimension) dimensions; found \(dimension)")
+    }
   }
 }
 

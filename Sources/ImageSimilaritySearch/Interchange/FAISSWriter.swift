@@ -28,42 +28,44 @@ struct FAISSWriter: ~Copyable {
   }
 
   mutating func append(_ index: FAISSFile) throws(SimilarityError) {
-    if let labels = index.labels {
-      try header(.idMapWithReverse, index)
-      try unlabelled(index)
-      try vector(labels)
-    } else {
-      try unlabelled(index)
-    }
-  }
-
-  private mutating func unlabelled(_ index: FAISSFile) throws(SimilarityError) {
+    let shape = Shape(rows: index.vectors.rows, dimension: index.vectors.dimension, metric: index.metric)
+    if index.labels != nil { try append(Self.header(.idMapWithReverse, shape)) }
     if let graph = index.graph {
-      try header(.hnsw, index)
+      try append(Self.header(.hnsw, shape))
       try topology(graph)
     }
-    try header(index.metric == .euclidean ? .flatEuclidean : .flatInnerProduct, index)
-    try value(UInt64(index.vectors.rows * index.vectors.dimension))
-    if index.metric == .cosine {
-      try normalized(index.vectors)
-    } else {
-      try index.vectors.withElements { elements throws(SimilarityError) in try unsafe file.append(elements.bytes) }
-    }
+    try append(Self.flatHeader(shape))
+    try Self.append(index.vectors, shape.metric, to: &file)
+    if let labels = index.labels { try vector(labels) }
   }
 
-  private mutating func header(_ tag: FAISSTag, _ index: FAISSFile) throws(SimilarityError) {
-    try unsafe file.append(Array(tag.rawValue.utf8).span.bytes)
-    try value(Int32(index.vectors.dimension))
-    try value(Int64(index.vectors.rows))
+  // MARK: - Parts of a file
+
+  /// What a header says.
+  struct Shape {
+    var rows: Int
+    var dimension: Int
+    var metric: Metric
+  }
+
+  static func header(_ tag: FAISSTag, _ shape: Shape) -> [UInt8] {
+    var bytes = Array(tag.rawValue.utf8) + littleEndian(Int32(shape.dimension)) + littleEndian(Int64(shape.rows))
     // Two numbers that mean nothing, and that the index is trained.
-    try value(Int64(1 << 20))
-    try value(Int64(1 << 20))
-    try value(UInt8(1))
-    try value(Int32(index.metric == .euclidean ? 1 : 0))
+    bytes += littleEndian(Int64(1 << 20)) + littleEndian(Int64(1 << 20)) + [1]
+    return bytes + littleEndian(Int32(shape.metric == .euclidean ? 1 : 0))
   }
 
-  /// Vectors divided by their lengths, a few at a time; zero vectors as they are.
-  private mutating func normalized(_ vectors: EmbeddingMatrix) throws(SimilarityError) {
+  /// The beginning of a flat index, which the vectors follow.
+  static func flatHeader(_ shape: Shape) -> [UInt8] {
+    header(shape.metric == .euclidean ? .flatEuclidean : .flatInnerProduct, shape)
+      + littleEndian(UInt64(shape.rows * shape.dimension))
+  }
+
+  /// The vectors of a flat index, or some of them; for cosine divided by their lengths, zero vectors as they are.
+  static func append(_ vectors: EmbeddingMatrix, _ metric: Metric, to file: inout AtomicFile) throws(SimilarityError) {
+    guard metric == .cosine else {
+      return try vectors.withElements { elements throws(SimilarityError) in try unsafe file.append(elements.bytes) }
+    }
     let rowsAtOnce = max(1, (1 << 18) / vectors.dimension)
     for start in stride(from: 0, to: vectors.rows, by: rowsAtOnce) {
       var values: [Float] = []
@@ -75,6 +77,10 @@ struct FAISSWriter: ~Copyable {
       }
       try unsafe file.append(values.span.bytes)
     }
+  }
+
+  static func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
+    (0..<value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
   private mutating func topology(_ graph: HNSWTopology) throws(SimilarityError) {
@@ -112,10 +118,14 @@ struct FAISSWriter: ~Copyable {
 
   private mutating func vector<T: BitwiseCopyable>(_ elements: [T]) throws(SimilarityError) {
     try value(UInt64(elements.count))
-    try unsafe file.append(elements.span.bytes)
+    try append(elements)
   }
 
-  private mutating func value<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) throws(SimilarityError) {
-    try unsafe file.append([value.littleEndian].span.bytes)
+  private mutating func value(_ value: some FixedWidthInteger) throws(SimilarityError) {
+    try append(Self.littleEndian(value))
+  }
+
+  private mutating func append(_ elements: [some BitwiseCopyable]) throws(SimilarityError) {
+    try unsafe file.append(elements.span.bytes)
   }
 }

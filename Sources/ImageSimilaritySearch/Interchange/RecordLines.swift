@@ -9,15 +9,6 @@ import ImageSimilarityFiles
 
 /// Records in a JSON Lines file, a line a row, that other programs may have written.
 enum RecordLines {
-  static func write(_ records: [ImageRecord], to url: URL) throws(SimilarityError) {
-    var file = try AtomicFile(url)
-    for start in stride(from: 0, to: records.count, by: 1024) {
-      let lines = try JSONLines.encode(Array(records[start..<min(start + 1024, records.count)]))
-      try file.append(lines.bytes)
-    }
-    try file.commit()
-  }
-
   /// - Parameter id: The id of a row whose line has none.
   static func read(_ url: URL, rows: Int, id: (Int) -> String) throws(SimilarityError) -> [ImageRecord] {
     let file = try MappedFile(contentsOf: url)

@@ -17,7 +17,7 @@ struct Import: AsyncParsableCommand {
 
       Examples:
         imsim import photos.imsim photos.npy --records photos.jsonl
-        imsim import words.imsim words.faiss --metric euclidean --extractor clip-vit-b32
+        imsim import words.imsim words.faiss --extractor clip-vit-b32
       """)
 
   @Argument(help: "The model's folder; made if it does not exist.")
@@ -29,7 +29,9 @@ struct Import: AsyncParsableCommand {
   @Option(help: ArgumentHelp("A record a line, in the order of the rows.", valueName: "records.jsonl"))
   var records: String?
 
-  @Option(help: "How far apart embeddings are, for a new model. Default: \(Metric.cosine.rawValue).")
+  @Option(
+    help:
+      "How far apart embeddings are, for a new model. Default: a FAISS index's own, or else \(Metric.cosine.rawValue).")
   var metric: Metric?
 
   @Option(help: ArgumentHelp("What made the embeddings, for a new model. Default: imported.", valueName: "name"))
@@ -64,7 +66,7 @@ struct Import: AsyncParsableCommand {
       try await model.add(importing: table)
     } else {
       var options = SimilarityModel.Options()
-      options.metric = metric ?? .cosine
+      options.metric = metric ?? table.metric ?? .cosine
       model = try await SimilarityModel.create(
         at: url, importing: table,
         specification: .imported(extractor ?? "imported", dimension: table.embeddings.dimension), options: options)
