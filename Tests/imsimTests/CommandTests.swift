@@ -105,7 +105,7 @@ import Testing
     try data.write(to: file)
     let verified = try imsim("info", "m", "--verify")
     #expect(verified.code == 1 && verified.error.contains("000001.safetensors") && verified.error.contains("repair"))
-    let query = try imsim("query", "m", Self.photos.appending(path: "moose.jpg").path)
+    let query = try imsim("query", "m", Self.photos.appending(path: "moose.jpg").path, "-k", "18")
     #expect(query.code == 1 && query.error.contains("000001.safetensors"))
     try FileManager.default.removeItem(at: file)
     let info = try imsim("info", "m")
