@@ -26,7 +26,7 @@ struct Imsim: AsyncParsableCommand {
     subcommands: [
       Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Records.self, Info.self,
       Calibrate.self,
-      BackbonesCommand.self, Bench.self, Doctor.self, Demo.self,
+      BackbonesCommand.self, Bench.self, BenchSearch.self, Doctor.self, Demo.self,
     ])
 
   static func main() async {
