@@ -1,14 +1,14 @@
-import ImageSimilarityCore
+package import ImageSimilarityCore
 
 /// What breaks the rules of a format, where the file's name is not at hand.
-struct FormatFailure: Error {
-  let message: String
+package struct FormatFailure: Error {
+  package let message: String
 
-  init(_ message: String) { self.message = message }
+  package init(_ message: String) { self.message = message }
 }
 
 /// Calls `body`, and makes its failure an error of the file.
-func reading<R>(
+package func reading<R>(
   _ format: String, _ file: MappedFile, _ code: SimilarityError.Code, _ body: () throws(FormatFailure) -> R
 ) throws(SimilarityError) -> R {
   do {
@@ -19,7 +19,7 @@ func reading<R>(
 }
 
 /// A name from a file as messages show it: in quotes, without control characters, and not too long.
-func quoted(_ name: String) -> String {
+package func quoted(_ name: String) -> String {
   let limit = 120
   return name.unicodeScalars.count <= limit
     ? name.debugDescription

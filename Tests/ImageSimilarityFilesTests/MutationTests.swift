@@ -5,9 +5,10 @@ import Testing
 
 /// Files that are nearly right: a reader gives an error or a result, whatever they hold.
 ///
-/// The environment variable `IMSIM_MUTATIONS` sets how many are made of each file.
+/// The environment variable `IMSIM_MUTATIONS` sets how many are made of each file; `IMSIM_FUZZ_SECONDS`, for how long instead.
 @Suite struct MutationTests {
   private static let count = ProcessInfo.processInfo.environment["IMSIM_MUTATIONS"].flatMap { Int($0) } ?? 400
+  private static let seconds = ProcessInfo.processInfo.environment["IMSIM_FUZZ_SECONDS"].flatMap(Double.init)
 
   @Test(arguments: Fixtures.readable + Fixtures.refused)
   func pyTorch(_ name: String) throws {
@@ -48,8 +49,10 @@ import Testing
   /// Reads mutations of `original`. That the errors are of one type, the compiler sees to; each has a message.
   private func check(_ original: Data, _ read: (MappedFile) throws(SimilarityError) -> Void) throws {
     var generator = SplitMix64(state: UInt64(original.count))
-    var refused = 0
-    for _ in 0..<Self.count {
+    var (made, refused) = (0, 0)
+    let start = ContinuousClock.now
+    while Self.seconds.map({ start.duration(to: .now) < .seconds($0) }) ?? (made < Self.count) {
+      made += 1
       let mutation = mutate(original, &generator)
       unsafe mutation.withUnsafeBytes { memory in
         do throws(SimilarityError) {
@@ -61,6 +64,7 @@ import Testing
       }
     }
     #expect(refused > 0)
+    if Self.seconds != nil { print("fuzzed \(Test.current?.name ?? ""): \(made) files, \(refused) refused") }
   }
 
   private func mutate(_ original: Data, _ generator: inout SplitMix64) -> [UInt8] {

@@ -105,6 +105,41 @@ import Testing
     }
   }
 
+  /// Models whose files change in several places at once. `IMSIM_FUZZ_SECONDS` says for how long.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["IMSIM_FUZZ_SECONDS"] != nil, "needs IMSIM_FUZZ_SECONDS"))
+  func fuzz() throws {
+    let seconds = ProcessInfo.processInfo.environment["IMSIM_FUZZ_SECONDS"].flatMap(Double.init) ?? 0
+    let originals = try Self.files.map { try [UInt8](Data(contentsOf: url($0))) }
+    var random = SplitMix64(seed: 9)
+    var (made, refused) = (0, 0)
+    let start = ContinuousClock.now
+    while start.duration(to: .now) < .seconds(seconds) {
+      made += 1
+      let file = Int(random.integer(UInt64(originals.count)))
+      var bytes = originals[file]
+      for _ in 0...random.integer(3) where !bytes.isEmpty {
+        let place = Int(random.integer(UInt64(bytes.count)))
+        switch random.integer(4) {
+        case 0: bytes[place] ^= 1 << UInt8(random.integer(8))
+        case 1: bytes[place] = UInt8(random.integer(256))
+        case 2: bytes.removeSubrange(place...)
+        default: bytes.insert(contentsOf: bytes[..<place], at: place)
+        }
+      }
+      try Data(bytes).write(to: url(Self.files[file]))
+      do throws(SimilarityError) {
+        let store = try SegmentStore.open(at: folder.model)
+        for id in store.ids { _ = store.embedding(id) }
+        _ = try? store.verify()
+      } catch {
+        refused += 1
+        #expect([.modelCorrupt, .modelVersion].contains(error.code), "\(error)")
+      }
+      try Data(originals[file]).write(to: url(Self.files[file]))
+    }
+    print("fuzzed models: \(made), \(refused) refused")
+  }
+
   @Test func verifyNamesEveryDamagedFile() throws {
     for file in ["segments/000001.safetensors", "segments/000002.safetensors"] {
       var data = try Data(contentsOf: url(file))

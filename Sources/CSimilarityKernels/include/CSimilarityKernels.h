@@ -2,6 +2,7 @@
 #include "codes.h"
 #include "convolution.h"
 #include "gather.h"
+#include "graph.h"
 #include "instruction_set.h"
 #include "scan.h"
 #include "search.h"

@@ -108,7 +108,7 @@ struct DistanceScratch {
 }
 
 /// What a distance is made of, in fp64: the inner products of a query with rows, or its squared Euclidean distances.
-private func pairwise(
+func pairwise(
   _ metric: Metric, _ query: UnsafePointer<Float>, _ rows: UnsafePointer<Float>, _ indices: UnsafePointer<UInt32>?,
   _ count: Int, _ dimension: Int, _ results: UnsafeMutablePointer<Double>
 ) {
@@ -118,7 +118,7 @@ private func pairwise(
   }
 }
 
-private func distance(_ metric: Metric, _ value: Double, squaredNorms a: Double, _ b: Double) -> Float {
+func distance(_ metric: Metric, _ value: Double, squaredNorms a: Double, _ b: Double) -> Float {
   switch metric {
   case .cosine: cosineDistance(product: value, squaredNorms: a, b)
   case .euclidean: Float(value.squareRoot())

@@ -1,0 +1,65 @@
+internal import ArgumentParser
+internal import ImageSimilarityKit
+
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
+
+struct Export: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Writes a model's embeddings and records for other programs.",
+    discussion: """
+      The extension says what is written: .npy is a NumPy array, .safetensors has the tensor 'embeddings', .faiss is an index \
+      that faiss.read_index opens, whose labels are the rows' numbers. Beside it, a .jsonl file of the same name has a record \
+      a line, in the order of the rows, which is that of the ids. FAISS has no cosine: it gets the inner product of \
+      normalized vectors.
+
+      Examples:
+        imsim export photos.imsim photos.npy
+        imsim export photos.imsim photos.faiss --json
+      """)
+
+  @Argument(help: "A model, made by 'imsim index'.")
+  var model: String
+
+  @Argument(help: ArgumentHelp("The file to write.", valueName: "out.npy, .safetensors or .faiss"))
+  var output: String
+
+  @Flag(help: "Print the result as one JSON object.")
+  var json = false
+
+  func validate() throws { _ = try EmbeddingTable.Format(argument: output) }
+
+  private struct Summary: Encodable {
+    var images: Int
+    var dimension: Int
+    var output: String
+    var records: String
+  }
+
+  func run() async throws {
+    let format = try EmbeddingTable.Format(argument: output)
+    let model = try await SimilarityModel.open(at: URL(argument: model))
+    let url = URL(argument: output)
+    let count = try model.export(to: url, as: format)
+    let records = EmbeddingTable.recordsURL(beside: url).path
+    let dimension = model.extractor.fingerprint.dimension
+    if json {
+      try sayJSON(Summary(images: count, dimension: dimension, output: url.path, records: records))
+    } else {
+      say("\(output): \(count) x \(dimension), records in \(records)")
+    }
+  }
+}
+
+extension EmbeddingTable.Format {
+  /// What a file's extension says.
+  init(argument path: String) throws {
+    guard let format = EmbeddingTable.Format(rawValue: URL(argument: path).pathExtension.lowercased()) else {
+      throw ValidationError("expected a file with the extension npy, safetensors or faiss; found \(path)")
+    }
+    self = format
+  }
+}
