@@ -7,10 +7,9 @@ Rows:
   graph-1280  HNSW on 100,000 x 1280 with M=16 and efConstruction=200, against FAISS, hnswlib and usearch: the time to
   graph-128   build, and searches at recall@10 of .95 and .99 on one thread; and the same on 1,000,000 x 128.
 
-Contestants take turns, a measurement each, for some rounds; the figures are medians over the rounds. A measurement is the
-median time of the calls that search all its queries; neither the time to build nor Python's own is in it. "Ratio" is
-ours to the best peer, the median over the rounds with the lowest and the highest; more than 1 is faster, but for builds,
-where it is of times, of processor time on one thread, and the best peer is among those that reach recall@10 .95.
+Contestants take turns, a measurement each, for some rounds; the figures are queries per second, medians over the rounds. A
+measurement is the median time of the calls that search all its queries, with the index built and in memory. "Ratio" is ours
+to the best peer, the median over the rounds with the lowest and the highest; more than 1 is faster, but for builds, it is of times, of processor time on one thread, and the best peer is among those that reach recall@10 .95.
 
 The rate at a recall: every contestant tries growing ef until its recall is reached; then the two ef around it are timed in
 all rounds, and the logarithm of the rate is interpolated between their recalls. Who is above the recall with the lowest ef
@@ -64,14 +63,17 @@ class Failure(Exception):
 class Ours:
     """`imsim bench-search` in a process that lives until the context ends, and measures when it is asked to."""
 
-    def __init__(self, imsim, folder, vectors, queries, options):
-        paths = {"vectors": folder / "vectors.npy", "queries": folder / "queries.npy"}
-        np.save(paths["vectors"], vectors)
-        self.ids = folder / "ids.npy"
-        command = [imsim, "bench-search", "--vectors", paths["vectors"], "--metric", "ip", "--k", K]
+    def __init__(self, imsim, folder, data, queries, options):
+        def file(name, array):
+            path = folder / f"{name}.npy"
+            if not path.exists():
+                np.save(path, array)
+            return path
+
+        self.ids = pathlib.Path(tempfile.mkdtemp(dir=folder)) / "ids.npy"
+        command = [imsim, "bench-search", "--vectors", file(data.name, data.vectors), "--metric", "ip", "--k", K]
         if queries is not None:
-            np.save(paths["queries"], queries)
-            command += ["--queries", paths["queries"]]
+            command += ["--queries", file(f"{data.name}-queries-{len(queries)}", queries)]
         command += ["--paced", "--json", "--ids", self.ids, *options]
         self.process = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
@@ -166,7 +168,9 @@ class Report:
         for name, values in figures.items():
             median = statistics.median(values)
             spread = f" [{min(values):.4g}..{max(values):.4g}]" if len(values) > 1 else ""
-            ratio = f", ours {statistics.median(figures[OURS]) / median:.2f} of it" if OURS in figures and name != OURS else ""
+            ratio = ""
+            if OURS in figures and name != OURS:
+                ratio = f", ours {statistics.median(figures[OURS]) / median:.2f} of it"
             print(f"{'':12} {name}: {median:.4g}{spread}{ratio}", flush=True)
 
 
@@ -191,7 +195,7 @@ def compare_exact(data, options, report, folder):
         with contextlib.ExitStack() as stack:
             if not options.peers_only:
                 arguments = ["--mode", "exact", "--threads", threads, "--batch", batch, "--repeats", 1]
-                ours = stack.enter_context(Ours(options.imsim, folder, data.vectors, queries, arguments))
+                ours = stack.enter_context(Ours(options.imsim, folder, data, queries, arguments))
                 contestants[OURS] = lambda: batch / ours.measure()["batch_seconds"]
             search = functools.partial(flat.search, k=K, threads=threads)
             contestants[flat.name] = lambda: batch / call_seconds(search, queries, batch)
@@ -217,7 +221,7 @@ def compare_neighbors(data, options, report, folder):
         with contextlib.ExitStack() as stack:
             if not options.peers_only:
                 arguments = ["--mode", "neighbors", "--threads", threads, "--repeats", 1]
-                ours = stack.enter_context(Ours(options.imsim, folder, data.vectors, None, arguments))
+                ours = stack.enter_context(Ours(options.imsim, folder, data, None, arguments))
                 contestants[OURS] = lambda: rows / ours.measure()["seconds"]
             neighbors = functools.partial(flat.search, k=K + 1, threads=threads)
             contestants[flat.name] = lambda: rows / call_seconds(neighbors, data.vectors, rows)
@@ -275,7 +279,7 @@ def compare_graphs(row, data, options, report, folder):
             arguments += ["--storage", options.storage, "--repeats", REPEATS]
 
             def our_process(threads):
-                return Ours(options.imsim, folder, data.vectors, data.queries, [*arguments, "--threads", threads])
+                return Ours(options.imsim, folder, data, data.queries, [*arguments, "--threads", threads])
 
             ours = stack.enter_context(our_process(1))
             built = ours.measure(EFS[0])
@@ -392,7 +396,9 @@ def parse_arguments():
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     parser.add_argument("--build-threads", type=int, default=1, metavar="N", help="of the graphs; default: 1")
     parser.add_argument("--rebuild", action="store_true", help="build the peers' graphs anew")
-    parser.add_argument("--storage", default="fp32", metavar="KIND", help="of our graph: fp32, fp16 or int8; default: fp32")
+    parser.add_argument(
+        "--storage", default="fp32", metavar="KIND", help="of our graph: fp32, fp16 or int8; default: fp32"
+    )
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every figure as a line of JSON")
     parser.add_argument("--imsim", type=pathlib.Path, metavar="PATH", help="default: built from this checkout")
     parser.add_argument("--peers-only", action="store_true", help="leave ours out")
