@@ -7,13 +7,15 @@ Rows:
   graph-1280  HNSW on 100,000 x 1280 with M=16 and efConstruction=200, against FAISS, hnswlib and usearch: the time to
   graph-128   build, and searches at recall@10 of .95 and .99 on one thread; and the same on 1,000,000 x 128.
 
-Contestants take turns, a measurement each, for some rounds; the figures are queries per second, medians over the rounds. A
-measurement is the median time of the calls that search all its queries, with the index built and in memory. "Ratio" is ours
-to the best peer, the median over the rounds with the lowest and the highest; more than 1 is faster, but for builds, it is of times, of processor time on one thread, and the best peer is among those that reach recall@10 .95.
+Contestants take turns, a measurement each, for some rounds; the figures are queries per second, medians over the
+rounds. A measurement is the median time of the calls that search all its queries, with the index built and in memory.
+"Ratio" is ours to the best peer, the median over the rounds with the lowest and the highest. More than 1 is faster, but
+for builds: there it is of times, of processor time on one thread, and the best peer is among those that reach recall@10
+.95. Every peer's figure stands below a line with a choice of them.
 
-The rate at a recall: every contestant tries growing ef until its recall is reached; then the two ef around it are timed in
-all rounds, and the logarithm of the rate is interpolated between their recalls. Who is above the recall with the lowest ef
-is taken there. Recall is of the rows that brute force finds, for all contestants alike.
+The rate at a recall: every contestant tries growing ef until its recall is reached; then the two ef around it are timed
+in all rounds, and the logarithm of the rate is interpolated between their recalls. Who is above the recall with the
+lowest ef is taken there. Recall is of the rows that brute force finds, for all contestants alike.
 
 What peers build is kept beside this script with the time that it took, and used again; --rebuild builds it anew.
 
@@ -142,7 +144,8 @@ class Report:
     def line(self, row, work, threads, figures, wanted, note="", unit="per_second", details=None):
         """A line of the table.
 
-        figures: of each contestant, one for each round; "per_second" is better the higher it is, "seconds" the lower."""
+        figures: of each contestant, one for each round. More is better of "per_second", less of "seconds".
+        """
         better = max if unit == "per_second" else min
         medians = {name: statistics.median(values) for name, values in figures.items()}
         peers = {name: value for name, value in medians.items() if name != OURS}

@@ -124,7 +124,7 @@ GRAPHS = {graph.name: graph for graph in [FAISSGraph, HnswlibGraph, UsearchGraph
 
 @dataclasses.dataclass
 class Build:
-    """What building a graph took: by the clock, and of processor time, which other work on the machine does not add to."""
+    """What building a graph took: by the clock, and of processor time, without other work on the machine."""
 
     seconds: float
     processor_seconds: float
