@@ -285,7 +285,7 @@ struct BenchSearch: AsyncParsableCommand {
     let nearest = try await index.search(queries, SearchRequest(k: k)).map { Set($0.map(\.id)) }
     let count = nearest.reduce(0) { $0 + $1.count }
     return { hits in
-      let found = zip(hits, nearest).reduce(0) { $0 + $1.0.count { hit in $1.1.contains(hit.id) } }
+      let found = zip(hits, nearest).reduce(0) { sum, pair in sum + pair.0.count { pair.1.contains($0.id) } }
       return Double(found) / Double(count)
     }
   }
