@@ -11,7 +11,8 @@ Contestants take turns, a measurement each, for some rounds; the figures are que
 rounds. A measurement is the median time of the calls that search all its queries, with the index built and in memory.
 "Ratio" is ours to the best peer, the median over the rounds with the lowest and the highest. More than 1 is faster, but
 for builds: there it is of times, of processor time on one thread, and the best peer is among those that reach recall@10
-.95. Every peer's figure stands below a line with a choice of them.
+.95. Builds of an earlier run are shown and not judged, and nor is what ran on one thread while other work on the machine
+slowed a contestant: measure on a quiet machine. With two threads nothing tells. Every peer's figure stands below a line with a choice of them.
 
 The rate at a recall: every contestant tries growing ef until its recall is reached; then the two ef around it are timed
 in all rounds, and the logarithm of the rate is interpolated between their recalls. Who is above the recall with the
@@ -55,6 +56,8 @@ REPEATS = 3  # of a graph's search in one measurement
 OURS = "ours"
 # Two inner products of unit vectors that differ by less are one to arithmetic in fp32.
 TIE = 1e-6
+# So much longer by the clock than of processor time is a call that had to wait for others.
+BUSY = 1.05
 ROWS = ["exact", "neighbors", "graph-1280", "graph-128"]
 
 
@@ -97,20 +100,30 @@ class Ours:
             raise Failure(f"imsim bench-search ended with status {self.process.wait()}")
         return json.loads(line)
 
+    def seconds(self, ef=""):
+        """The median time of a call: by the clock, and of processor time."""
+        report = self.measure(ef)
+        return report["batch_seconds"], report["batch_cpu_seconds"]
+
     def hits(self):
         """The rows that the last measurement found."""
         return np.load(self.ids)
 
 
 def call_seconds(search, queries, batch, repeats=1):
-    """The median time of the calls that search all queries, a batch each."""
+    """The median time of the calls that search all queries, a batch each: by the clock, and of processor time."""
     batches = [queries[begin : begin + batch] for begin in range(0, len(queries), batch)]
     times = []
     for part in batches * repeats:
-        start = time.perf_counter()
+        start, processor_start = time.perf_counter(), time.process_time()
         search(part)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        times.append((time.perf_counter() - start, time.process_time() - processor_start))
+    return tuple(map(statistics.median, zip(*times)))
+
+
+def rates(count, seconds):
+    """Queries a second, by the clock and of processor time."""
+    return tuple(count / value for value in seconds)
 
 
 def recall(hits, truth):
@@ -141,16 +154,22 @@ class Report:
         if self.output:
             print(json.dumps(record), file=self.output, flush=True)
 
-    def line(self, row, work, threads, figures, wanted, note="", unit="per_second", details=None):
+    def line(
+        self, row, work, threads, figures, wanted, note="", unit="per_second", details=None, processor=None, is_fair=True
+    ):
         """A line of the table.
 
         figures: of each contestant, one for each round. More is better of "per_second", less of "seconds".
+        processor: the same of processor time.
+        is_fair: whether all were measured in this run.
         """
         better = max if unit == "per_second" else min
         medians = {name: statistics.median(values) for name, values in figures.items()}
         peers = {name: value for name, value in medians.items() if name != OURS}
         best = better(peers, key=peers.get) if peers else None
         record = {"kind": "row", "row": row, "work": work, "threads": threads, unit: medians, "wanted": wanted}
+        if processor:
+            record["processor_per_second"] = {name: statistics.median(values) for name, values in processor.items()}
         record |= {"spread": {name: [min(values), max(values)] for name, values in figures.items()}}
         ratio, verdict = "-", ""
         if best and OURS in figures:
@@ -158,13 +177,26 @@ class Report:
             median = statistics.median(ratios)
             ratio = f"{median:.2f} [{min(ratios):.2f}..{max(ratios):.2f}]"
             verdict = "reached" if (median >= wanted if unit == "per_second" else median <= wanted) else "short"
-            record |= {"best": best, "ratio": median, "ratio_min": min(ratios), "ratio_max": max(ratios)}
+            if not is_fair:
+                verdict = "not judged: peers were built in an earlier run (--rebuild)"
+            elif busy := self.busy(threads, medians, processor):
+                # Short calls are over before others get the processor and long ones are not, so that the faster gains.
+                our, peer = (statistics.median(processor[name]) for name in (OURS, best))
+                verdict = f"not judged: machine busy ({busy}); of processor time {our / peer:.2f}"
+            record |= {"verdict": verdict, "best": best, "ratio": median, "ratio_min": min(ratios), "ratio_max": max(ratios)}
         self.log(record | (details or {}))
         ours = f"{medians[OURS]:.4g}" if OURS in medians else "-"
         peer = f"{best} {peers[best]:.4g}" if best else "-"
         limit = f"{'>=' if unit == 'per_second' else '<='}{wanted}"
         verdict = "; ".join(part for part in (verdict, note) if part)
         print(TABLE.format(row, work, threads, ours, peer, ratio, limit, verdict).rstrip(), flush=True)
+
+    def busy(self, threads, medians, processor):
+        """Whom other work on the machine has slowed, as far as processor time tells: on one thread."""
+        if threads > 1 or processor is None:
+            return ""
+        waits = {name: statistics.median(values) / medians[name] for name, values in processor.items()}
+        return ", ".join(f"{name} {wait:.2f}x" for name, wait in waits.items() if wait > BUSY)
 
     def figures(self, figures):
         """Below a line of the table: every contestant's median with the lowest and the highest, and ours to it."""
@@ -178,14 +210,15 @@ class Report:
 
 
 def take_turns(contestants, rounds):
-    """The figures of each contestant, after a round that does not count; every other round goes backwards."""
+    """The figures of each contestant, by the clock and of processor time, after a round that does not count; every other
+    round goes backwards."""
     figures = {name: [] for name in contestants}
     for measure in contestants.values():
         measure()
     for index in range(rounds):
         for name in list(contestants)[:: 1 if index % 2 == 0 else -1]:
             figures[name].append(contestants[name]())
-    return figures
+    return tuple({name: [both[clock] for both in values] for name, values in figures.items()} for clock in (0, 1))
 
 
 def compare_exact(data, options, report, folder):
@@ -199,13 +232,13 @@ def compare_exact(data, options, report, folder):
             if not options.peers_only:
                 arguments = ["--mode", "exact", "--threads", threads, "--batch", batch, "--repeats", 1]
                 ours = stack.enter_context(Ours(options.imsim, folder, data, queries, arguments))
-                contestants[OURS] = lambda: batch / ours.measure()["batch_seconds"]
+                contestants[OURS] = lambda: rates(batch, ours.seconds())
             search = functools.partial(flat.search, k=K, threads=threads)
-            contestants[flat.name] = lambda: batch / call_seconds(search, queries, batch)
-            figures = take_turns(contestants, options.rounds)
+            contestants[flat.name] = lambda: rates(batch, call_seconds(search, queries, batch))
+            figures, processor_figures = take_turns(contestants, options.rounds)
             details, note = compared(data.vectors, queries, options, lambda: ours.hits(), lambda: search(queries))
         work = f"{batch} queries a call" if batch > 1 else "1 query a call"
-        report.line("exact", work, threads, figures, wanted, note, details=details)
+        report.line("exact", work, threads, figures, wanted, note, details=details, processor=processor_figures)
 
 
 def compared(vectors, queries, options, ours, peers):
@@ -225,10 +258,10 @@ def compare_neighbors(data, options, report, folder):
             if not options.peers_only:
                 arguments = ["--mode", "neighbors", "--threads", threads, "--repeats", 1]
                 ours = stack.enter_context(Ours(options.imsim, folder, data, None, arguments))
-                contestants[OURS] = lambda: rows / ours.measure()["seconds"]
+                contestants[OURS] = lambda: rates(rows, ours.seconds())
             neighbors = functools.partial(flat.search, k=K + 1, threads=threads)
-            contestants[flat.name] = lambda: rows / call_seconds(neighbors, data.vectors, rows)
-            figures = take_turns(contestants, options.rounds)
+            contestants[flat.name] = lambda: rates(rows, call_seconds(neighbors, data.vectors, rows))
+            figures, processor_figures = take_turns(contestants, options.rounds)
             details, note = compared(
                 data.vectors,
                 data.vectors,
@@ -236,7 +269,7 @@ def compare_neighbors(data, options, report, folder):
                 lambda: ours.hits(),
                 lambda: flat.neighbors(data.vectors, K, threads),
             )
-        report.line("neighbors", f"{rows} x {data.vectors.shape[1]}", threads, figures, 2.5, note, details=details)
+        report.line("neighbors", f"{rows} x {data.vectors.shape[1]}", threads, figures, 2.5, note, details=details, processor=processor_figures)
 
 
 class GraphContestant:
@@ -296,7 +329,7 @@ def compare_graphs(row, data, options, report, folder):
                 ours.measure(ef)
                 return ours.hits()
 
-            contestants.append(GraphContestant(OURS, our_hits, lambda ef: ours.measure(ef)["batch_seconds"]))
+            contestants.append(GraphContestant(OURS, our_hits, ours.seconds))
         for kind in search_peers.GRAPHS.values():
             graph, builds[kind.name] = search_peers.built_graph(
                 kind, data.vectors, threads, CACHE / data.name, options.rebuild
@@ -321,8 +354,9 @@ def compare_graphs(row, data, options, report, folder):
         clocks = {"clock_seconds": {name: build.seconds for name, build in builds.items()}}
         # A graph that searches badly is no measure of how long building one takes.
         fit = {contestant.name for contestant in contestants if contestant.around(targets[0])}
+        is_fair = not any(builds[name].is_kept for name in fit)
         compared = {name: values for name, values in times.items() if name in fit}
-        report.line(row, "build, s", threads, compared, 0.9, unit="seconds", details=clocks | details)
+        report.line(row, "build, s", threads, compared, 0.9, unit="seconds", details=clocks | details, is_fair=is_fair)
         report.figures(times)
 
         for target in targets:
@@ -331,17 +365,21 @@ def compare_graphs(row, data, options, report, folder):
             for contestant in rated:
 
                 def rate(contestant=contestant):
-                    rates = {ef: count / contestant.seconds(ef) for ef in contestant.around(target)}
+                    found = {ef: rates(count, contestant.seconds(ef)) for ef in contestant.around(target)}
                     record = {"kind": "measurement", "row": row, "contestant": contestant.name, "target": target}
-                    report.log(record | {"per_second": rates})
-                    return contestant.rate(target, rates)
+                    report.log(record | {"per_second": found})
+                    return tuple(
+                        contestant.rate(target, {ef: both[clock] for ef, both in found.items()}) for clock in (0, 1)
+                    )
 
                 turns[contestant.name] = rate
-            figures = take_turns(turns, options.rounds)
+            figures, processor_figures = take_turns(turns, options.rounds)
             missed = [contestant.name for contestant in contestants if contestant not in rated]
             note = f"not reached by {', '.join(missed)}" if missed else ""
             efs = {contestant.name: contestant.around(target) for contestant in rated}
-            report.line(row, f"recall@10 {target}", 1, figures, 1.2, note, details={"efs": efs})
+            report.line(
+                row, f"recall@10 {target}", 1, figures, 1.2, note, details={"efs": efs}, processor=processor_figures
+            )
             report.figures(figures)
 
 

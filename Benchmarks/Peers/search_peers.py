@@ -128,6 +128,7 @@ class Build:
 
     seconds: float
     processor_seconds: float
+    is_kept: bool = False  # Built in an earlier run.
 
 
 def built_graph(kind, vectors, threads, folder, rebuild):
@@ -138,12 +139,12 @@ def built_graph(kind, vectors, threads, folder, rebuild):
     graph = kind(vectors.shape[1])
     if record.exists() and not rebuild:
         graph.load(index)
-        return graph, Build(**json.loads(record.read_text()))
+        return graph, Build(**json.loads(record.read_text()), is_kept=True)
     folder.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)
     start, processor_start = time.perf_counter(), time.process_time()
     graph.build(vectors, threads)
     build = Build(time.perf_counter() - start, time.process_time() - processor_start)
     graph.save(index)
-    record.write_text(json.dumps(dataclasses.asdict(build)))
+    record.write_text(json.dumps({"seconds": build.seconds, "processor_seconds": build.processor_seconds}))
     return graph, build

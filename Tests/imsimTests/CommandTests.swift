@@ -217,7 +217,8 @@ import Testing
     #expect(exact.count == 1)
     let keys: Set = [
       "mode", "metric", "storage", "vectors", "dimension", "queries", "k", "threads", "batch", "seconds",
-      "batch_seconds", "queries_per_second", "build_seconds", "build_cpu_seconds", "recall_at_k", "kernels", "cpu",
+      "batch_seconds", "batch_cpu_seconds", "queries_per_second", "build_seconds", "build_cpu_seconds", "recall_at_k",
+      "kernels", "cpu",
     ]
     #expect(Set(exact[0].keys) == keys)
     #expect(exact[0]["queries"] as? Int == 9 && exact[0]["vectors"] as? Int == 120 && exact[0]["batch"] as? Int == 4)

@@ -160,6 +160,7 @@ struct BenchSearch: AsyncParsableCommand {
     var batch: Int
     var seconds: Double
     var batchSeconds: Double
+    var batchProcessorSeconds: Double
     var queriesPerSecond: Double
     var buildSeconds: Double
     var buildProcessorSeconds: Double
@@ -176,6 +177,7 @@ struct BenchSearch: AsyncParsableCommand {
     private enum CodingKeys: String, CodingKey {
       case mode, metric, storage, vectors, dimension, queries, k, threads, batch, seconds, m, ef, kernels, cpu
       case batchSeconds = "batch_seconds"
+      case batchProcessorSeconds = "batch_cpu_seconds"
       case queriesPerSecond = "queries_per_second"
       case buildSeconds = "build_seconds"
       case buildProcessorSeconds = "build_cpu_seconds"
@@ -311,7 +313,8 @@ struct BenchSearch: AsyncParsableCommand {
     let report = Report(
       mode: mode, metric: metric, storage: storage, vectors: vectors.rows, dimension: vectors.dimension,
       queries: contestant.queries, k: k, threads: threads, batch: batch, seconds: result.seconds,
-      batchSeconds: result.batchSeconds, queriesPerSecond: Double(contestant.queries) / result.seconds,
+      batchSeconds: result.batchSeconds, batchProcessorSeconds: result.batchProcessorSeconds,
+      queriesPerSecond: Double(contestant.queries) / result.seconds,
       buildSeconds: built.seconds, buildProcessorSeconds: built.processorSeconds,
       recall: contestant.recall(result.hits), m: isGraph ? m : nil, efConstruction: isGraph ? efConstruction : nil,
       ef: isGraph ? ef : nil, bytesPerVector: contestant.bytesPerVector,

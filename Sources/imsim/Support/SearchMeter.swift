@@ -16,6 +16,8 @@ struct SearchMeter {
     var seconds: Double
     /// One call: the median over all calls of all repeats.
     var batchSeconds: Double
+    /// The processor time of a call, of all threads: as ``batchSeconds``, without the work of others on the machine.
+    var batchProcessorSeconds: Double
   }
 
   /// Times `search`, which returns the hits of the queries in a range.
@@ -23,20 +25,24 @@ struct SearchMeter {
     var hits: [[Neighbor]] = []
     var passes: [Double] = []
     var calls: [Double] = []
+    var processorTimes: [Double] = []
     for _ in 0..<repeats {
       hits.removeAll(keepingCapacity: true)
       var pass = 0.0
       for begin in stride(from: 0, to: queries, by: batch) {
         let start = ContinuousClock.now
+        let processorStart = ProcessorTime.ofProcess
         let found = try await search(begin..<min(begin + batch, queries))
         let seconds = start.duration(to: .now) / .seconds(1)
+        processorTimes.append((ProcessorTime.ofProcess - processorStart) / .seconds(1))
         pass += seconds
         calls.append(seconds)
         hits += found
       }
       passes.append(pass)
     }
-    return Result(hits: hits, seconds: median(passes), batchSeconds: median(calls))
+    return Result(
+      hits: hits, seconds: median(passes), batchSeconds: median(calls), batchProcessorSeconds: median(processorTimes))
   }
 }
 
