@@ -11,8 +11,10 @@ Contestants take turns, a measurement each, for some rounds; the figures are que
 rounds. A measurement is the median time of the calls that search all its queries, with the index built and in memory.
 "Ratio" is ours to the best peer, the median over the rounds with the lowest and the highest. More than 1 is faster, but
 for builds: there it is of times, of processor time on one thread, and the best peer is among those that reach recall@10
-.95. Builds of an earlier run are shown and not judged, and nor is what ran on one thread while other work on the machine
-slowed a contestant: measure on a quiet machine. With two threads nothing tells. Every peer's figure stands below a line with a choice of them.
+.95. Every peer's figure stands below a line with a choice of them.
+
+Not judged are builds of an earlier run, and rows that other work on the machine has slowed: on one thread, where the clock
+has run longer than the processor worked; on two, where that was so in an earlier row.
 
 The rate at a recall: every contestant tries growing ef until its recall is reached; then the two ef around it are timed
 in all rounds, and the logarithm of the rate is interpolated between their recalls. Who is above the recall with the
@@ -149,13 +151,24 @@ class Report:
 
     def __init__(self, output):
         self.output = output
+        self.was_busy = ""
 
     def log(self, record):
         if self.output:
             print(json.dumps(record), file=self.output, flush=True)
 
     def line(
-        self, row, work, threads, figures, wanted, note="", unit="per_second", details=None, processor=None, is_fair=True
+        self,
+        row,
+        work,
+        threads,
+        figures,
+        wanted,
+        note="",
+        unit="per_second",
+        details=None,
+        processor=None,
+        is_fair=True,
     ):
         """A line of the table.
 
@@ -183,7 +196,8 @@ class Report:
                 # Short calls are over before others get the processor and long ones are not, so that the faster gains.
                 our, peer = (statistics.median(processor[name]) for name in (OURS, best))
                 verdict = f"not judged: machine busy ({busy}); of processor time {our / peer:.2f}"
-            record |= {"verdict": verdict, "best": best, "ratio": median, "ratio_min": min(ratios), "ratio_max": max(ratios)}
+            record |= {"verdict": verdict, "best": best}
+            record |= {"ratio": median, "ratio_min": min(ratios), "ratio_max": max(ratios)}
         self.log(record | (details or {}))
         ours = f"{medians[OURS]:.4g}" if OURS in medians else "-"
         peer = f"{best} {peers[best]:.4g}" if best else "-"
@@ -192,11 +206,15 @@ class Report:
         print(TABLE.format(row, work, threads, ours, peer, ratio, limit, verdict).rstrip(), flush=True)
 
     def busy(self, threads, medians, processor):
-        """Whom other work on the machine has slowed, as far as processor time tells: on one thread."""
-        if threads > 1 or processor is None:
+        """Whom other work on the machine has slowed; on several threads, whether it did so before."""
+        if processor is None:
             return ""
+        if threads > 1:
+            return self.was_busy
         waits = {name: statistics.median(values) / medians[name] for name, values in processor.items()}
-        return ", ".join(f"{name} {wait:.2f}x" for name, wait in waits.items() if wait > BUSY)
+        busy = ", ".join(f"{name} {wait:.2f}x" for name, wait in waits.items() if wait > BUSY)
+        self.was_busy = self.was_busy or (busy and "in an earlier row")
+        return busy
 
     def figures(self, figures):
         """Below a line of the table: every contestant's median with the lowest and the highest, and ours to it."""
@@ -210,8 +228,10 @@ class Report:
 
 
 def take_turns(contestants, rounds):
-    """The figures of each contestant, by the clock and of processor time, after a round that does not count; every other
-    round goes backwards."""
+    """The figures of each contestant, by the clock and of processor time.
+
+    The first round does not count. Every other round goes backwards.
+    """
     figures = {name: [] for name in contestants}
     for measure in contestants.values():
         measure()
@@ -269,7 +289,8 @@ def compare_neighbors(data, options, report, folder):
                 lambda: ours.hits(),
                 lambda: flat.neighbors(data.vectors, K, threads),
             )
-        report.line("neighbors", f"{rows} x {data.vectors.shape[1]}", threads, figures, 2.5, note, details=details, processor=processor_figures)
+        work = f"{rows} x {data.vectors.shape[1]}"
+        report.line("neighbors", work, threads, figures, 2.5, note, details=details, processor=processor_figures)
 
 
 class GraphContestant:
