@@ -13,8 +13,8 @@ rounds. A measurement is the median time of the calls that search all its querie
 for builds: there it is of times, of processor time on one thread, and the best peer is among those that reach recall@10
 .95. Every peer's figure stands below a line with a choice of them.
 
-Not judged are builds of an earlier run, and rows that other work on the machine has slowed: on one thread, where the clock
-has run longer than the processor worked; on two, where that was so in an earlier row.
+Not judged are builds of an earlier run, and rows that other work on the machine has slowed: on one thread, where the
+clock has run longer than the processor worked; on two, where that was so in an earlier row.
 
 The rate at a recall: every contestant tries growing ef until its recall is reached; then the two ef around it are timed
 in all rounds, and the logarithm of the rate is interpolated between their recalls. Who is above the recall with the
