@@ -13,8 +13,9 @@ rounds. A measurement is the median time of the calls that search all its querie
 for builds: there it is of times, of processor time on one thread, and the best peer is among those that reach recall@10
 .95. Every peer's figure stands below a line with a choice of them.
 
-Not judged are builds of an earlier run, and rows that other work on the machine has slowed: on one thread, where the
-clock has run longer than the processor worked; on two, where that was so in an earlier row.
+The ratios to reach are for the vectors of full size: others are not judged. Nor are builds of an earlier run, and rows
+that other work on the machine has slowed: on one thread, where the clock has run longer than the processor worked; on
+two, where that was so in an earlier row.
 
 The rate at a recall: every contestant tries growing ef until its recall is reached; then the two ef around it are timed
 in all rounds, and the logarithm of the rate is interpolated between their recalls. Who is above the recall with the
@@ -149,8 +150,9 @@ HEADER = TABLE.format("row", "", "threads", "ours", "best peer", "ratio", "wante
 class Report:
     """Prints a line for people and writes lines for programs."""
 
-    def __init__(self, output):
+    def __init__(self, output, judges):
         self.output = output
+        self.judges = judges  # whether the vectors are those that the ratios to reach are for
         self.was_busy = ""
 
     def log(self, record):
@@ -196,6 +198,8 @@ class Report:
                 # Short calls are over before others get the processor and long ones are not, so that the faster gains.
                 our, peer = (statistics.median(processor[name]) for name in (OURS, best))
                 verdict = f"not judged: machine busy ({busy}); of processor time {our / peer:.2f}"
+            if not self.judges and verdict in ("reached", "short"):
+                verdict = ""
             record |= {"verdict": verdict, "best": best}
             record |= {"ratio": median, "ratio_min": min(ratios), "ratio_max": max(ratios)}
         self.log(record | (details or {}))
@@ -490,7 +494,8 @@ def main():
     failed = False
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        report = Report(stack.enter_context(options.json.open("w")) if options.json else None)
+        output = stack.enter_context(options.json.open("w")) if options.json else None
+        report = Report(output, judges=not options.quick and options.embeddings is None)
         report.log({"kind": "machine", "processor": processor(), "cores": cores, "peers": versions})
         sources = Sources(options, folder)
         print(HEADER, flush=True)
