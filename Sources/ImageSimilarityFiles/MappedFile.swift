@@ -76,6 +76,15 @@ public import ImageSimilarityCore
     if isMapped { unsafe munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
   }
 
+  /// Says that nobody needs the pages of a range soon: they need not stay in memory, and are read again when touched.
+  package func release(_ range: Range<Int>) {
+    guard isMapped, let start = unsafe bytes.baseAddress else { return }
+    let page = 1 << 16
+    let first = range.lowerBound / page * page
+    unsafe madvise(
+      UnsafeMutableRawPointer(mutating: start + first), min(range.upperBound, count) - first, MADV_DONTNEED)
+  }
+
   /// Calls `body` with all bytes.
   public func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     try unsafe body(bytes.bytes)

@@ -93,6 +93,24 @@ public struct SafetensorsFile: Sendable {
       owner: file)
   }
 
+  /// The elements of a tensor in the mapped memory, which ``file`` keeps alive.
+  ///
+  /// - Precondition: `tensor` is one of this file's.
+  @unsafe package func elements<Element: BitwiseCopyable>(
+    _ tensor: Tensor, _ type: ElementType, as: Element.Type
+  ) throws(SimilarityError) -> UnsafeBufferPointer<Element> {
+    guard tensor.elementType == type, type.byteCount == MemoryLayout<Element>.size else {
+      throw error(tensor, "has elements of type \(tensor.elementType); expected \(type)")
+    }
+    let bytes = unsafe elements(tensor)
+    guard UInt(bitPattern: bytes.baseAddress) % UInt(MemoryLayout<Element>.alignment) == 0 else {
+      throw error(
+        tensor,
+        "begins at byte \(tensor.byteRange.lowerBound); expected a multiple of \(MemoryLayout<Element>.alignment)")
+    }
+    return unsafe bytes.assumingMemoryBound(to: Element.self)
+  }
+
   /// The one door to a tensor's memory.
   private func elements(_ tensor: Tensor) -> UnsafeRawBufferPointer {
     precondition(tensor.byteRange.upperBound <= file.count, "the tensor belongs to another file")

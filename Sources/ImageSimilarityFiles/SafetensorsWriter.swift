@@ -108,39 +108,9 @@ public struct SafetensorsWriter: Sendable {
     }
   }
 
-  /// The header's length and the header, padded with spaces to a multiple of 64 bytes.
   private func header() -> Data {
-    var members: [String] = []
-    if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { "\(jsonString($0.key)):\(jsonString($0.value))" }
-      members.append("\"\(SafetensorsHeader.metadataName)\":{\(pairs.joined(separator: ","))}")
-    }
-    var offset = 0
-    for entry in ordered() {
-      let shape = entry.shape.map(String.init).joined(separator: ",")
-      members.append(
-        "\(jsonString(entry.name)):{\"dtype\":\"\(entry.type)\",\"shape\":[\(shape)],"
-          + "\"data_offsets\":[\(offset),\(offset + entry.byteCount)]}")
-      offset += entry.byteCount
-    }
-    var text = Data("{\(members.joined(separator: ","))}".utf8)
-    text.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (64 - (8 + text.count) % 64) % 64))
-    return unsafe withUnsafeBytes(of: UInt64(text.count).littleEndian) { unsafe Data($0) } + text
+    var layout = SafetensorsLayout(metadata: metadata)
+    for entry in ordered() { layout.add(entry.name, entry.type, shape: entry.shape) }
+    return layout.header
   }
-}
-
-/// A JSON string (RFC 8259) of a text.
-private func jsonString(_ text: String) -> String {
-  var result = "\""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\"": result += "\\\""
-    case "\\": result += "\\\\"
-    case "\u{0}"..."\u{1f}":
-      let digits = String(scalar.value, radix: 16)
-      result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-    default: result.unicodeScalars.append(scalar)
-    }
-  }
-  return result + "\""
 }

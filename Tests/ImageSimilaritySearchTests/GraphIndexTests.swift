@@ -106,6 +106,21 @@ import Testing
     #expect(try await index.recall(at: 5, queries: queries, ef: 100) > 0.98)
   }
 
+  /// Copies of one vector do not keep a walk among themselves.
+  @Test func copies() async throws {
+    let others = clustered(rows: 1500, dimension: 16, seed: 12)
+    let copy = others[7]
+    let index = GraphIndex(dimension: 16, threads: 2)
+    try index.upsert(others[rows: 0..<700], ids: names(700))
+    try index.upsert(EmbeddingMatrix([[Float]](repeating: copy, count: 1200)), ids: (0..<1200).map { "copy \($0)" })
+    try index.upsert(others[rows: 700..<1500], ids: (700..<1500).map(String.init))
+    #expect(index.problems() == [])
+    let queries = clustered(rows: 100, dimension: 16, seed: 13)
+    #expect(try await index.recall(at: 10, queries: queries, ef: 100) > 0.98)
+    let hits = try await index.search(EmbeddingMatrix([copy]), SearchRequest(k: 300), ef: 300)
+    #expect(hits[0].count == 300 && hits[0].allSatisfy { $0.distance == 0 })
+  }
+
   /// Whatever passes, there are `k` hits where so many pass, and those of the exact index where few do.
   @Test(arguments: [1, 3]) func filters(threads: Int) async throws {
     let rows = 12_000

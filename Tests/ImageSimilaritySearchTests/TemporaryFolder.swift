@@ -43,11 +43,11 @@ struct Contents: Hashable {
 
   init() {}
 
-  init(_ store: SegmentStore) {
-    skipped = store.skipped
+  init(_ store: SegmentStore) throws {
+    skipped = try store.skipped
     for segment in store.segments {
-      for row in segment.records.indices where segment.isLive(row) {
-        images[segment.records[row].id] = Image(record: segment.records[row], embedding: segment.embeddings[row])
+      for row in 0..<segment.rows where segment.isLive(row) {
+        images[try segment.id(row)] = Image(record: try segment.record(row), embedding: try segment.embedding(row))
       }
     }
   }

@@ -89,6 +89,36 @@ import Testing
     #expect(again[0]["indexed"] as? Int == 2 && again[0]["unchanged"] as? Int == 16)
   }
 
+  @Test func damageAndRepair() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(try imsim("index", Self.photos.path, "--model", "m", "--storage", "fp16").code == 0)
+    #expect(try imsim("info", "m").output.contains("storage        fp16"))
+    let refused = try imsim("index", Self.photos.path, "--model", "m", "--storage", "fp32")
+    #expect(refused.code == 1 && refused.error.contains("stores embeddings in fp16"))
+    #expect(try imsim("upgrade", "m").code == 0)
+    let sound = try imsim("repair", "m")
+    #expect(sound.code == 0 && sound.output.contains("nothing is damaged"))
+
+    let file = folder.appending(path: "m/segments/000001.safetensors")
+    var data = try Data(contentsOf: file)
+    // An element.
+    data[data.count - 5000] ^= 1
+    try data.write(to: file)
+    let verified = try imsim("info", "m", "--verify")
+    #expect(verified.code == 1 && verified.error.contains("000001.safetensors") && verified.error.contains("repair"))
+    let query = try imsim("query", "m", Self.photos.appending(path: "moose.jpg").path)
+    #expect(query.code == 1 && query.error.contains("000001.safetensors"))
+    try FileManager.default.removeItem(at: file)
+    let info = try imsim("info", "m")
+    #expect(info.code == 0 && info.output.contains("000001.safetensors is missing"))
+    let index = try imsim("index", Self.photos.path, "--model", "m")
+    #expect(index.code == 1 && index.error.contains("imsim repair"))
+    let repaired = try objects(try imsim("repair", "m", "--json").output)
+    #expect(repaired[0]["images"] as? Int == 0 && repaired[0]["images_lost"] as? Int == 18)
+    let again = try objects(try imsim("index", Self.photos.path, "--model", "m", "--json").output)
+    #expect(again[0]["indexed"] as? Int == 18)
+  }
+
   @Test func recordsAndConditions() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     for (name, part) in [("cat-tabby", "cats"), ("moose", "deer"), ("bison", "deer")] {
@@ -302,7 +332,9 @@ import Testing
       #expect(text.contains(message), "\(arguments): \(text)")
       #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "m").path), "\(arguments) made a model")
     }
-    let skipped = try String(contentsOf: folder.appending(path: "n/skipped.jsonl"), encoding: .utf8)
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.appending(path: "n/segments").path)
+    let name = try #require(files.first { $0.hasSuffix(".skipped.jsonl") })
+    let skipped = try String(contentsOf: folder.appending(path: "n/segments/\(name)"), encoding: .utf8)
     #expect(try objects(skipped).map { $0["id"] as? String } == ["text.jpg"])
   }
 
@@ -357,7 +389,7 @@ import Testing
       "index", "query", "graph", "embed", "evaluate", "remove", "records", "info", "calibrate", "backbones", "bench",
       "bench-search",
       "doctor",
-      "demo",
+      "demo", "repair", "upgrade",
     ] {
       let help = try imsim(command, "--help")
       #expect(help.code == 0 && help.output.contains("imsim \(command)") && help.output.contains("Example"))

@@ -21,7 +21,7 @@ struct OwnBackbone {
 
     let model = try await SimilarityModel.create(
       at: folder.appending(path: "tiny-net.imsim"), from: .folder(photos), extractor: extractor)
-    for id in model.ids {
+    for id in try model.ids {
       for hit in try await model.query(.id(id), k: 2) where hit.id != id {
         print(id, "->", hit.id, hit.distance)
       }

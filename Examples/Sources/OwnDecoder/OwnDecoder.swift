@@ -22,7 +22,7 @@ struct OwnDecoder {
     let model = try await SimilarityModel.create(
       at: folder.appending(path: "decoder.imsim"), from: .joined([.folder(photos), .files([ppm])]), options: options)
 
-    for skipped in model.skipped { print("skipped", skipped.id, skipped.reason) }
+    for skipped in try model.skipped { print("skipped", skipped.id, skipped.reason) }
     for hit in try await model.query(.file(ppm), k: 3) {
       print(hit.rank, hit.distance, hit.id)
     }

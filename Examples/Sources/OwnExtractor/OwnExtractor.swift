@@ -19,7 +19,7 @@ struct OwnExtractor {
 
     // A model remembers which extractor made it, but only those of the package can be made again from that.
     let model = try await SimilarityModel.open(at: modelURL, extractor: ColorHistogram())
-    for id in model.ids {
+    for id in try model.ids {
       for hit in try await model.query(.id(id), k: 3) where hit.id != id {
         print(id, "->", hit.id, hit.distance)
       }

@@ -15,7 +15,7 @@ struct QuickStart {
     let picture = URL(fileURLWithPath: arguments[3])
 
     let model = try await SimilarityModel.create(at: modelURL, from: .folder(photos))
-    print("\(model.count) pictures, \(model.skipped.count) could not be read")
+    print("\(model.count) pictures, \(try model.skipped.count) could not be read")
 
     for hit in try await model.query(.file(picture), k: 5) {
       print(hit.rank, hit.distance, hit.id)

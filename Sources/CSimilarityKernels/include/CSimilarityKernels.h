@@ -1,6 +1,7 @@
 #pragma once
 #include "codes.h"
 #include "convolution.h"
+#include "crc32c.h"
 #include "gather.h"
 #include "graph.h"
 #include "instruction_set.h"

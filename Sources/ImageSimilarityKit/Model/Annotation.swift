@@ -31,22 +31,21 @@ extension SimilarityModel {
   /// The ids of the pictures whose records match, in ascending order.
   ///
   /// - Complexity: O(images * log(images))
-  public func ids(where predicate: RecordPredicate) -> [String] {
-    ids.filter { record($0).map(predicate.matches) ?? false }
+  public func ids(where predicate: RecordPredicate) throws -> [String] {
+    try ids.filter { try record($0).map(predicate.matches) ?? false }
   }
 
   /// Sets labels and metadata, in one commit; embeddings stay as they are.
   ///
-  /// - Complexity: O(images) where an annotation names its picture by path.
+  /// - Complexity: O(annotations * log(images)), and the records of the segments that change are written anew.
   @discardableResult
   public func annotate(_ annotations: [ImageAnnotation]) async throws -> AnnotationReport {
     try await writing.take { [self] in
-      let idsByPath = annotations.contains { $0.id == nil } ? idsByPath() : [:]
       var changed: [String: ImageRecord] = [:]
       var unknown: [String] = []
       for annotation in annotations {
-        guard let id = annotation.id ?? annotation.path.flatMap({ idsByPath[$0] }),
-          var record = changed[id] ?? record(id)
+        let id = try annotation.id ?? annotation.path.flatMap { try store.record(ofPath: $0)?.id }
+        guard let id, var record = try changed[id] ?? record(id)
         else {
           unknown.append(annotation.id ?? annotation.path ?? "")
           continue
@@ -54,7 +53,7 @@ extension SimilarityModel {
         record.annotate(annotation)
         changed[id] = record
       }
-      let updates = changed.values.filter { $0 != record($0.id) }.sorted { $0.id < $1.id }
+      let updates = try changed.values.filter { try $0 != record($0.id) }.sorted { $0.id < $1.id }
       if !updates.isEmpty {
         try store.beginWriting()
         defer { store.close() }
@@ -62,14 +61,6 @@ extension SimilarityModel {
       }
       return AnnotationReport(annotated: changed.count, unknown: unknown)
     }
-  }
-
-  private func idsByPath() -> [String: String] {
-    var ids: [String: String] = [:]
-    for id in self.ids {
-      if let path = record(id)?.path { ids[path] = id }
-    }
-    return ids
   }
 }
 

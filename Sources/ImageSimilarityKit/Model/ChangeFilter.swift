@@ -17,10 +17,10 @@ internal import ImageSimilaritySearch
 
 /// Lets through the pictures of a pass that a model does not hold as they are now.
 final class ChangeFilter {
-  private let store: SegmentStore
+  /// What the model holds when the pass begins.
+  private let stored: [SegmentStore.Segment]
   private let pass: ImageCollection.Pass
   private var seen: Set<String> = []
-  private var idsByPath: [String: String] = [:]
   /// The records of pictures that are being embedded.
   private var inWork: [String: ImageRecord] = [:]
   /// New records of pictures whose embedding stays.
@@ -28,11 +28,8 @@ final class ChangeFilter {
   private(set) var unchanged = 0
 
   init(store: SegmentStore, pass: ImageCollection.Pass) {
-    self.store = store
+    stored = store.segments
     self.pass = pass
-    for record in store.records {
-      if let path = record.path { idsByPath[path] = record.id }
-    }
   }
 
   /// The next picture to embed or to list as unreadable.
@@ -43,18 +40,22 @@ final class ChangeFilter {
         return element
       }
       // A file that the model knows keeps its id, even where it is now reached by way of another folder.
-      if case .file(let url) = item.source, let id = idsByPath[url.path] { item.id = id }
+      var known = try stored.record(ofID: item.id)
+      if case .file(let url) = item.source, known?.path != url.path, let other = try stored.record(ofPath: url.path) {
+        item.id = other.id
+        known = other
+      }
       guard seen.insert(item.id).inserted else {
         return .unusable(
           SkippedImage(item, SimilarityError(.invalidArgument, "another picture of this collection has the same id")))
       }
-      switch decide(item) {
+      switch decide(item, known) {
       case .embed(let record):
         inWork[item.id] = record
         return .picture(item)
       case .keep(let record):
         unchanged += 1
-        if record != store.record(item.id) { updates.append(record) }
+        if record != known { updates.append(record) }
       case .refuse(let error):
         return .unusable(SkippedImage(item, error))
       }
@@ -89,8 +90,7 @@ final class ChangeFilter {
     case refuse(SimilarityError)
   }
 
-  private func decide(_ item: ImageItem) -> Decision {
-    let known = store.record(item.id)
+  private func decide(_ item: ImageItem, _ known: ImageRecord?) -> Decision {
     var record = ImageRecord(
       id: item.id, label: item.label ?? known?.label, metadata: item.metadata ?? known?.metadata)
     guard case .file(let url) = item.source else { return .embed(record) }

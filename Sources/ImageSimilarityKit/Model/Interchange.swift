@@ -15,9 +15,9 @@ extension SimilarityModel {
     var values: [Float] = []
     values.reserveCapacity(count * extractor.fingerprint.dimension)
     var records: [ImageRecord] = []
-    for id in ids {
+    for id in try ids {
       // A picture that is removed meanwhile is left out.
-      guard let embedding = store.embedding(id), let record = store.record(id) else { continue }
+      guard let embedding = try store.embedding(id), let record = try store.record(id) else { continue }
       values += embedding
       records.append(record)
     }

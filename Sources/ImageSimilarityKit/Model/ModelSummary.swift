@@ -1,10 +1,11 @@
 public import ImageSimilarityCore
 public import ImageSimilaritySearch
+internal import Synchronization
 
 #if canImport(FoundationEssentials)
-  internal import FoundationEssentials
+  public import FoundationEssentials
 #else
-  internal import Foundation
+  public import Foundation
 #endif
 
 /// What a model holds, and what made it.
@@ -14,15 +15,19 @@ public struct ModelSummary: Sendable, Hashable, Codable {
   /// Pictures that could not be read.
   public var skipped: Int
   public var metric: Metric
+  /// How the elements of embeddings are stored.
+  public var elements: ElementPrecision
   public var extractor: ExtractorSpecification
   public var segments: Int
+  /// Segments that are damaged, and whose pictures are missing above.
+  public var damaged: [DamagedSegment]
   /// Size of the segments on disk.
   public var bytes: Int
   /// Version of the on-disk format.
   public var formatVersion: Int
 
   private enum CodingKeys: String, CodingKey {
-    case images, skipped, metric, extractor, segments, bytes
+    case images, skipped, metric, elements, extractor, segments, damaged, bytes
     case formatVersion = "format_version"
   }
 }
@@ -30,8 +35,9 @@ public struct ModelSummary: Sendable, Hashable, Codable {
 extension SimilarityModel {
   public func summary() -> ModelSummary {
     ModelSummary(
-      images: store.count, skipped: store.skipped.count, metric: store.metric, extractor: store.extractor,
-      segments: store.segments.count, bytes: store.byteCount, formatVersion: SegmentStore.formatVersion)
+      images: store.count, skipped: store.skippedCount, metric: store.metric, elements: store.precision,
+      extractor: store.extractor, segments: store.segments.count, damaged: store.damaged, bytes: store.byteCount,
+      formatVersion: SegmentStore.formatVersion)
   }
 
   /// Reads all files and compares them with the manifest's checksums.
@@ -41,18 +47,38 @@ extension SimilarityModel {
     try store.verify()
   }
 
+  /// Removes what is damaged from the model in one commit, and returns it. To have the pictures back, add their collection
+  /// again.
+  ///
+  /// - Complexity: reads all files.
+  @discardableResult
+  public func repair() async throws -> [DamagedSegment] {
+    try await writing.take { [self] in
+      defer { store.close() }
+      let damaged = try store.repair()
+      builtIndex.withLock { $0 = nil }
+      return damaged
+    }
+  }
+
+  /// Rewrites a model of an earlier version of the on-disk format in this version's, in one commit.
+  ///
+  /// - Returns: false where there was nothing to do.
+  @discardableResult
+  public static func upgrade(at url: URL) async throws -> Bool { try SegmentStore.upgrade(at: url) }
+
   /// How well pictures of one class are found: every picture in turn is the query, all others are ranked.
   ///
   /// A picture's class is its label, or else the name of the folder that holds it.
   ///
   /// - Complexity: O(images² * (dimension + log(images)))
   public func evaluate() async throws -> RetrievalEvaluation {
-    let ids = self.ids
+    let ids = try self.ids
     var values: [Float] = []
     values.reserveCapacity(ids.count * extractor.fingerprint.dimension)
     var labels: [String] = []
     for id in ids {
-      guard let embedding = store.embedding(id), let record = store.record(id) else { continue }
+      guard let embedding = try store.embedding(id), let record = try store.record(id) else { continue }
       values += embedding
       labels.append(record.label ?? Self.folderName(record))
     }

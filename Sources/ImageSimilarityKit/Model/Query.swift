@@ -1,5 +1,6 @@
 public import ImageSimilarityCore
 public import ImageSimilaritySearch
+internal import Synchronization
 
 #if canImport(FoundationEssentials)
   public import FoundationEssentials
@@ -69,16 +70,33 @@ extension SimilarityModel {
     let matrix = EmbeddingMatrix([try await vector(of: query)])
     let neighbors =
       if let isIncluded {
-        try await index().search(matrix, request) { [self] id in record(id).map(isIncluded) ?? false }[0]
+        try await search(matrix, request, isIncluded)
       } else {
         try await index().search(matrix, request)[0]
       }
-    return neighbors.enumerated().compactMap { position, neighbor in
+    return try neighbors.enumerated().compactMap { position, neighbor in
       // A picture that was removed since the search is no hit any more.
-      record(neighbor.id).map {
+      try record(neighbor.id).map {
         Hit(rank: position + 1, id: neighbor.id, distance: neighbor.distance, record: $0)
       }
     }
+  }
+
+  private func search(
+    _ queries: EmbeddingMatrix, _ request: SearchRequest, _ isIncluded: @escaping @Sendable (ImageRecord) -> Bool
+  ) async throws -> [Neighbor] {
+    // A record that cannot be read is neither in nor out.
+    let failure = Mutex<(any Error)?>(nil)
+    let found = try await index().search(queries, request) { [self] id in
+      do {
+        return try record(id).map(isIncluded) ?? false
+      } catch {
+        failure.withLock { $0 = error }
+        return false
+      }
+    }
+    if let error = failure.withLock({ $0 }) { throw error }
+    return found[0]
   }
 
   /// How many hits are wanted at most: five where nothing is said, all within the radius where only that is.
@@ -96,7 +114,7 @@ extension SimilarityModel {
       }
       return vector
     case .id(let id):
-      guard let vector = store.embedding(id) else {
+      guard let vector = try store.embedding(id) else {
         throw SimilarityError(.unknownID, "there is no picture '\(id)' in \(url.path)")
       }
       return vector

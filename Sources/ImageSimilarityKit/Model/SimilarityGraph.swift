@@ -38,12 +38,12 @@ extension SimilarityModel {
     try SearchRequest(k: k, radius: radius).validate(for: metric)
     // A picture is among its own neighbours; one more makes up for it.
     let request = SearchRequest(k: includeSelf ? k : k.map { $0 + 1 }, radius: radius)
-    let ids = predicate.map(ids(where:)) ?? self.ids
+    let ids = try predicate.map(ids(where:)) ?? self.ids
     let matching = predicate.map { _ in Set(ids) }
     for start in stride(from: 0, to: ids.count, by: Self.sourcesPerSearch) {
       try Task.checkCancellation()
-      let sources = ids[start..<min(start + Self.sourcesPerSearch, ids.count)].compactMap { id in
-        store.embedding(id).map { (id: id, embedding: $0) }
+      let sources = try ids[start..<min(start + Self.sourcesPerSearch, ids.count)].compactMap { id in
+        try store.embedding(id).map { (id: id, embedding: $0) }
       }
       guard !sources.isEmpty else { continue }
       let matrix = EmbeddingMatrix(sources.map(\.embedding))

@@ -26,7 +26,7 @@ public final class SimilarityModel: Sendable {
   public let url: URL
   let store: SegmentStore
   /// Made by the first search: indexing, removing and listing need no vectors in memory.
-  private let builtIndex = Mutex<ExactIndex?>(nil)
+  let builtIndex = Mutex<ExactIndex?>(nil)
   let embedder: LazyEmbedder
   let writing = AsyncTurn()
   let threads: Int
@@ -37,6 +37,8 @@ public final class SimilarityModel: Sendable {
     public var decoder: any ImageDecoder = VipsImageDecoder()
     /// How far apart embeddings are; only where a model is created.
     public var metric = Metric.cosine
+    /// How the elements of embeddings are stored; only where a model is created.
+    public var elements = ElementPrecision.fp32
     /// Pictures that are decoded and embedded at the same time; all processors where nil.
     public var threads: Int?
 
@@ -69,7 +71,8 @@ public final class SimilarityModel: Sendable {
     at url: URL, extractor: (any FeatureExtractor)? = nil, options: Options = Options()
   ) async throws -> SimilarityModel {
     let extractor = try extractor ?? NetworkExtractor.bundled()
-    let store = try SegmentStore.create(at: url, extractor: extractor.specification, metric: options.metric)
+    let store = try SegmentStore.create(
+      at: url, extractor: extractor.specification, metric: options.metric, precision: options.elements)
     return SimilarityModel(url: url, store: store, extractor: extractor, options: options)
   }
 
@@ -78,10 +81,10 @@ public final class SimilarityModel: Sendable {
   /// The model knows its extractor. One of this package is made again when the first picture needs it, from the bundled
   /// weights or from the file that it was made from; give it here where that file has moved, or where it is your own type.
   ///
-  /// - Throws: ``SimilarityError/Code/modelNotFound``, ``SimilarityError/Code/modelCorrupt`` or
-  ///   ``SimilarityError/Code/modelVersion``; ``SimilarityError/Code/fingerprintMismatch`` where `extractor` is not the one
+  /// - Throws: ``SimilarityError/Code/modelNotFound``, ``SimilarityError/Code/modelCorrupt`` where the manifest is damaged
+  ///   (see ``damaged`` for the rest), ``SimilarityError/Code/modelVersion``; ``SimilarityError/Code/fingerprintMismatch`` where `extractor` is not the one
   ///   that made the model.
-  /// - Complexity: O(images); embeddings are mapped, not read.
+  /// - Complexity: O(segments); files are mapped, and read when they are used.
   public static func open(
     at url: URL, extractor: (any FeatureExtractor)? = nil, options: Options = Options()
   ) async throws -> SimilarityModel {
@@ -112,17 +115,24 @@ public final class SimilarityModel: Sendable {
   /// How many pictures there are.
   public var count: Int { store.count }
   /// The ids of all pictures, in ascending order.
-  public var ids: [String] { store.ids }
+  ///
+  /// - Complexity: O(`count * log(count)`)
+  public var ids: [String] { get throws(SimilarityError) { try store.ids } }
   /// What made the embeddings.
   public var extractor: ExtractorSpecification { store.extractor }
   public var metric: Metric { store.metric }
   /// The pictures that the last indexing of their collection could not read.
-  public var skipped: [SkippedImage] { store.skipped }
+  public var skipped: [SkippedImage] { get throws(SimilarityError) { try store.skipped } }
+  /// The file in the model that lists them, one JSON object a line; nil where there are none.
+  public var skippedFile: URL? { store.skippedFile }
+  /// The segments that are damaged, and whose pictures are missing. While there are some, nothing can be added or removed;
+  /// ``repair()`` removes them.
+  public var damaged: [DamagedSegment] { store.damaged }
 
-  public func contains(_ id: String) -> Bool { store.record(id) != nil }
+  public func contains(_ id: String) throws -> Bool { try store.contains(id) }
 
   /// What is known about a picture; nil where there is none of that id.
-  public func record(_ id: String) -> ImageRecord? { store.record(id) }
+  public func record(_ id: String) throws -> ImageRecord? { try store.record(id) }
 
   /// Searches what is in the store.
   func index() throws(SimilarityError) -> ExactIndex {
@@ -130,14 +140,24 @@ public final class SimilarityModel: Sendable {
       if let builtIndex { return builtIndex }
       let index = ExactIndex(dimension: extractor.fingerprint.dimension, metric: metric, threads: threads)
       for segment in store.segments {
-        for rows in segment.liveRanges {
-          try index.upsert(segment.embeddings[rows: rows], ids: segment.records[rows].map(\.id))
+        let rows = segment.liveRows
+        for start in stride(from: 0, to: rows.count, by: Self.rowsPerBlock) {
+          let rows = rows[start..<min(start + Self.rowsPerBlock, rows.count)]
+          var vectors: [[Float]] = []
+          var ids: [String] = []
+          for row in rows {
+            vectors.append(try segment.embedding(row))
+            ids.append(try segment.id(row))
+          }
+          try index.upsert(EmbeddingMatrix(vectors), ids: ids)
         }
       }
       builtIndex = index
       return index
     }
   }
+
+  private static let rowsPerBlock = 4096
 
   /// Stores pictures, in one commit.
   func append(_ embeddings: EmbeddingMatrix, _ records: [ImageRecord]) throws(SimilarityError) {
@@ -162,7 +182,7 @@ public final class SimilarityModel: Sendable {
   @discardableResult
   public func removeMissingFiles() async throws -> Int {
     try await remove(
-      store.records.filter { record in
+      try store.records.filter { record in
         record.path.map { !FileManager.default.fileExists(atPath: $0) } ?? false
       }.map(\.id))
   }

@@ -40,6 +40,8 @@ extension GraphIndex {
       next += size
     }
     unlink(replaced)
+    // Pruning can leave nodes without a link to them; to look for these is a pass over all links.
+    if rows.count * 64 >= nodes.count { relinkOrphans() }
   }
 
   private func allocate(_ batch: ArraySlice<Int>, _ vectors: EmbeddingMatrix, added: inout Int) -> [Node] {

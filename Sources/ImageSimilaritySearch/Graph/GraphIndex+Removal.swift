@@ -16,7 +16,7 @@ extension GraphIndex {
         }
       }
     }
-    relinkOrphans(isGone)
+    relinkOrphans()
     lock.write { nodes.release(gone) }
     compactIfNeeded()
   }
@@ -55,30 +55,25 @@ extension GraphIndex {
   }
 
   /// Makes every node reachable on level 0 again.
-  private func relinkOrphans(_ isGone: [Bool]) {
+  func relinkOrphans() {
     for _ in 0..<8 {
-      let lost = unreachable().filter { !isGone[Int($0)] }
+      // Those that were linked last have room, which the nodes around a crowd of copies have not.
+      var recent: [Node] = []
+      let lost = unreachable()
       if lost.isEmpty { return }
-      // One after the other: a node that is linked again may lead to others.
       for node in lost {
-        let near = walks.with { walk in
-          walk.search(nodes, from: node, level: 0, ef: parameters.efConstruction)
-            .filter { $0.node != node && nodes.isLive($0.node) && !isGone[Int($0.node)] }
+        walks.with { walk in
+          let around = walk.search(nodes, from: node, level: 0, ef: parameters.efConstruction)
+          let near = (around + walk.distances(nodes, from: node, to: recent)).sorted()
+            .filter { $0.node != node && nodes.isLive($0.node) }
+          guard let nearest = near.first?.node else { return }
+          let most = nodes.maximumLinks(level: 0)
+          let host = near.first { nodes.links(of: $0.node, level: 0).count < most }?.node ?? nearest
+          lock.write {
+            nodes.setLinks(of: host, level: 0, to: nodes.links(of: host, level: 0).prefix(most - 1) + [node])
+          }
         }
-        guard let nearest = near.first?.node else { continue }
-        let own = walks.with { walk in
-          best(
-            Array(Set(nodes.links(of: node, level: 0) + near.prefix(parameters.m).map(\.node))).sorted(),
-            for: Target(node: node, level: 0, links: []), walk)
-        }
-        // Where there is room, a link more; else in place of the last, the farthest of the nearest.
-        let host = near.prefix(parameters.m).first { nodes.links(of: $0.node, level: 0).count < 2 * parameters.m }
-        var links = nodes.links(of: host?.node ?? nearest, level: 0)
-        if host == nil { links.removeLast() }
-        lock.write {
-          nodes.setLinks(of: node, level: 0, to: own)
-          nodes.setLinks(of: host?.node ?? nearest, level: 0, to: links + [node])
-        }
+        recent = recent.suffix(7) + [node]
       }
     }
   }

@@ -25,10 +25,15 @@ enum JSONLines {
   }
 
   static func decode<Value: Decodable>(_ file: MappedFile, as type: Value.Type) throws(SimilarityError) -> [Value] {
-    let bytes = file.withBytes { unsafe $0.withUnsafeBytes { unsafe Data($0) } }
+    try decode(file.withBytes { unsafe $0.withUnsafeBytes { unsafe Data($0) } }, name: file.name, as: type)
+  }
+
+  static func decode<Value: Decodable>(
+    _ bytes: Data, name: String, as type: Value.Type
+  ) throws(SimilarityError) -> [Value] {
     guard let last = bytes.last else { return [] }
     guard last == UInt8(ascii: "\n") else {
-      throw SimilarityError(.modelCorrupt, "\(file.name) is damaged: expected a line feed at its end")
+      throw SimilarityError(.modelCorrupt, "\(name) is damaged: expected a line feed at its end")
     }
     var values: [Value] = []
     let decoder = JSONDecoder()
@@ -37,7 +42,7 @@ enum JSONLines {
         values.append(try decoder.decode(type, from: line))
       } catch {
         throw SimilarityError(
-          .modelCorrupt, "\(file.name) is damaged: line \(values.count + 1) is not the JSON expected: \(explain(error))"
+          .modelCorrupt, "\(name) is damaged: line \(values.count + 1) is not the JSON expected: \(explain(error))"
         )
       }
     }

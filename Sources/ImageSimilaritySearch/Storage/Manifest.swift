@@ -8,100 +8,127 @@ import ImageSimilarityFiles
 #endif
 
 /// `manifest.json`: everything that belongs to a model. Replacing it is the commit of a change.
+///
+/// The file is one JSON object, whose last member, `sha256`, is the digest of all bytes before it.
 struct Manifest: Codable, Hashable {
   static let fileName = "manifest.json"
   private static let format = "imsim-model"
-  static let version = 1
-  /// Room for the names of some 25 million removed rows.
-  private static let maximumBytes = 256 << 20
+  static let version = 2
+  private static let maximumBytes = 64 << 20
 
   private(set) var format = Self.format
   private(set) var version = Self.version
   var metric: Metric
+  var precision: ElementPrecision
   var extractor: ExtractorSpecification
   var segments: [Segment] = []
+  /// JSON Lines: a ``SkippedImage`` each.
+  var skipped: CountedFile?
   /// The number in the name of the next new file.
   var nextFile = 1
 
   struct Segment: Codable, Hashable {
     var rows: Int
-    /// A safetensors file with the tensor ``tensorName``, F32 `[rows, dimension]`.
-    var embeddings: File
-    /// JSON Lines: an ``ImageRecord`` a row.
-    var records: File
-    /// Rows that are no longer in the model, ascending.
-    var removed: [Int]
+    /// See ``StoredVectors``.
+    var vectors: CheckedFile
+    /// See ``StoredRecords``.
+    var records: PlainFile
+    var lookup: CheckedFile
+    /// See ``RowBitmap``; nil as long as nothing was removed.
+    var removed: CountedFile?
 
-    static let tensorName = "embeddings"
-    static let embeddingsSuffix = ".safetensors"
-    static let recordsSuffix = ".jsonl"
+    var fileNames: [String] { [vectors.file, records.file, lookup.file] + (removed.map { [$0.file] } ?? []) }
+    var byteCount: Int { vectors.bytes + records.bytes + lookup.bytes + (removed?.bytes ?? 0) }
+    var liveCount: Int { rows - (removed?.count ?? 0) }
   }
 
-  /// A file in the folder ``folderName``.
-  struct File: Codable, Hashable {
-    var file: String
-    var bytes: Int
-    var sha256: String
+  static let skippedSuffix = ".skipped.jsonl"
 
-    static let folderName = "segments"
-  }
-
-  init(metric: Metric, extractor: ExtractorSpecification) {
+  init(metric: Metric, precision: ElementPrecision, extractor: ExtractorSpecification, nextFile: Int = 1) {
     self.metric = metric
+    self.precision = precision
     self.extractor = extractor
+    self.nextFile = nextFile
   }
 
   /// Reads a manifest and checks all that can be checked without opening other files.
   init(_ file: MappedFile) throws(SimilarityError) {
-    struct Header: Decodable {
-      var format: String
-      var version: Int
-    }
-    guard file.count <= Self.maximumBytes else {
+    let data = try Self.bytes(file)
+    let body = Self.provenBody(data)
+    let header = try Header(data, file)
+    // What a later version guarantees is not known; an earlier one has no digest.
+    if header.version > Self.version {
       throw SimilarityError(
-        .modelCorrupt, "\(file.name) is damaged: it has \(file.count) bytes; expected at most \(Self.maximumBytes)")
+        .modelVersion,
+        "\(file.name) has version \(header.version) of the format, and this program reads version \(Self.version): update "
+          + "the program, or index the images again")
     }
-    let data = file.withBytes { unsafe $0.withUnsafeBytes { unsafe Data($0) } }
+    if header.version == ManifestV1.version, header.sha256 == nil {
+      throw SimilarityError(
+        .modelVersion,
+        "\(file.name) has version 1 of the format, and this program reads version \(Self.version): run 'imsim upgrade "
+          + "\(file.url.deletingLastPathComponent().path)'")
+    }
+    guard let body else {
+      throw SimilarityError(.modelCorrupt, "\(file.name) is damaged: its digest is not that of its contents")
+    }
+    self = try Self.decode(body, file)
+    if let problem = firstProblem() { throw SimilarityError(.modelCorrupt, "\(file.name) is damaged: \(problem)") }
+  }
+
+  /// What is needed to know how to read the rest.
+  struct Header: Decodable {
+    var format: String
+    var version: Int
+    var sha256: String?
+
+    init(_ data: Data, _ file: MappedFile) throws(SimilarityError) {
+      self = try Manifest.decode(data, file)
+      guard format == Manifest.format else {
+        throw SimilarityError(
+          .modelCorrupt, "\(file.name) is no model's: expected the format \(Manifest.format), found \"\(format)\"")
+      }
+    }
+  }
+
+  static func bytes(_ file: MappedFile) throws(SimilarityError) -> Data {
+    guard file.count <= maximumBytes else {
+      throw SimilarityError(
+        .modelCorrupt, "\(file.name) is damaged: it has \(file.count) bytes; expected at most \(maximumBytes)")
+    }
+    return file.withBytes { unsafe $0.withUnsafeBytes { unsafe Data($0) } }
+  }
+
+  static func decode<Value: Decodable>(_ data: Data, _ file: MappedFile) throws(SimilarityError) -> Value {
     do {
-      let header = try JSONDecoder().decode(Header.self, from: data)
-      guard header.format == Self.format else {
-        throw SimilarityError(
-          .modelCorrupt, "\(file.name) is no model's: expected the format \(Self.format), found \"\(header.format)\"")
-      }
-      guard header.version <= Self.version else {
-        throw SimilarityError(
-          .modelVersion,
-          "\(file.name) has version \(header.version) of the format, and this program reads versions up to "
-            + "\(Self.version): update the program, or index the images again")
-      }
-      self = try JSONDecoder().decode(Manifest.self, from: data)
-    } catch let error as SimilarityError {
-      throw error
+      return try JSONDecoder().decode(Value.self, from: data)
     } catch {
       throw SimilarityError(.modelCorrupt, "\(file.name) is damaged: \(explain(error))")
     }
-    if let problem = firstProblem() { throw SimilarityError(.modelCorrupt, "\(file.name) is damaged: \(problem)") }
   }
 
   func encoded() throws(SimilarityError) -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     do {
-      return try encoder.encode(self) + [UInt8(ascii: "\n")]
+      let body = try encoder.encode(self).dropLast()
+      return body + Self.ending(SHA256.hexDigest(of: body))
     } catch {
       throw SimilarityError(.invalidArgument, "the model's description cannot be written as JSON: \(error)")
     }
   }
 
-  /// The names of all files that belong to the model, in the folder ``File/folderName``.
-  var fileNames: Set<String> { Set(segments.flatMap { [$0.embeddings.file, $0.records.file] }) }
+  private static func ending(_ digest: String) -> Data { Data(",\"sha256\":\"\(digest)\"}\n".utf8) }
 
-  /// Whether a name in the folder ``File/folderName`` is one of those that a model gives; such names lead nowhere else.
-  static func isFileName(_ name: String, suffix: String) -> Bool {
-    let digits = name.utf8.dropLast(suffix.utf8.count)
-    return name.hasSuffix(suffix) && (6...18).contains(digits.count)
-      && digits.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+  /// The JSON object without its digest, where that is right.
+  private static func provenBody(_ data: Data) -> Data? {
+    let body = data.dropLast(ending("").count + 64)
+    guard data.dropFirst(body.count) == ending(SHA256.hexDigest(of: body)) else { return nil }
+    return body + [UInt8(ascii: "}")]
   }
+
+  /// The names of all files that belong to the model, in the folder ``ModelFolder/segments``.
+  var fileNames: Set<String> { Set(segments.flatMap(\.fileNames) + (skipped.map { [$0.file] } ?? [])) }
 
   mutating func takeFileNumber() -> String {
     let digits = String(nextFile)
@@ -110,39 +137,51 @@ struct Manifest: Codable, Hashable {
   }
 
   private func firstProblem() -> String? {
-    if version < 1 { return "the version is \(version); expected at least 1" }
-    if !(1...(1 << 24)).contains(extractor.fingerprint.dimension) {
-      return "the dimension is \(extractor.fingerprint.dimension); expected 1 to \(1 << 24)"
-    }
-    let size = extractor.input.size
-    if !(1...(1 << 16)).contains(size.width) || !(1...(1 << 16)).contains(size.height) {
-      return "the extractor's images are \(size) pixels; expected sides of 1 to \(1 << 16)"
-    }
-    if !(1...Int(Int32.max)).contains(nextFile) {
-      return "nextFile is \(nextFile); expected 1 to \(Int32.max)"
-    }
+    if version != Self.version { return "the version is \(version); expected \(Self.version)" }
+    if let problem = extractor.firstProblem { return problem }
+    if !(1...Int(Int32.max)).contains(nextFile) { return "nextFile is \(nextFile); expected 1 to \(Int32.max)" }
     var names: Set<String> = []
-    for segment in segments {
-      for (file, suffix) in [
-        (segment.embeddings, Segment.embeddingsSuffix), (segment.records, Segment.recordsSuffix),
-      ] {
-        guard Self.isFileName(file.file, suffix: suffix) else {
-          return "a segment's file is called \(file.file.debugDescription); expected six or more digits and \(suffix)"
-        }
-        if !names.insert(file.file).inserted { return "the file \(file.file) belongs to two segments" }
-        if file.bytes < 0 { return "the file \(file.file) has \(file.bytes) bytes" }
+    func problem(_ file: String, _ bytes: Int, _ suffix: String) -> String? {
+      if !ModelFolder.isFileName(file, suffix: suffix) {
+        return "a file is called \(file.debugDescription); expected six or more digits and \(suffix)"
       }
-      let name = segment.embeddings.file
+      if !names.insert(file).inserted { return "the file \(file) has two places" }
+      return bytes < 0 ? "the file \(file) has \(bytes) bytes" : nil
+    }
+    for segment in segments {
+      if let problem = problem(segment.vectors.file, segment.vectors.bytes, StoredVectors.suffix)
+        ?? problem(segment.records.file, segment.records.bytes, StoredRecords.linesSuffix)
+        ?? problem(segment.lookup.file, segment.lookup.bytes, StoredRecords.lookupSuffix)
+        ?? segment.removed.flatMap({ problem($0.file, $0.bytes, RowBitmap.suffix) })
+      {
+        return problem
+      }
+      let name = segment.vectors.file
       // Each row has a line of its own.
       guard segment.rows >= 1, segment.rows <= segment.records.bytes else {
         return "the segment of \(name) has \(segment.rows) rows and \(segment.records.bytes) bytes of records"
       }
-      if let row = segment.removed.first(where: { !(0..<segment.rows).contains($0) }) {
-        return "row \(row) is removed from the segment of \(name), which has \(segment.rows) rows"
+      if let removed = segment.removed, !(1...segment.rows).contains(removed.count) {
+        return "\(removed.count) rows are removed from the segment of \(name), which has \(segment.rows)"
       }
-      if !zip(segment.removed, segment.removed.dropFirst()).allSatisfy({ $0 < $1 }) {
-        return "the removed rows of the segment of \(name) are not in ascending order"
-      }
+    }
+    if let skipped {
+      if let problem = problem(skipped.file, skipped.bytes, Self.skippedSuffix) { return problem }
+      if !(0...skipped.bytes).contains(skipped.count) { return "\(skipped.file) has \(skipped.count) lines" }
+    }
+    return nil
+  }
+}
+
+extension ExtractorSpecification {
+  /// What makes the specification of a model unusable.
+  var firstProblem: String? {
+    if !(1...(1 << 24)).contains(fingerprint.dimension) {
+      return "the dimension is \(fingerprint.dimension); expected 1 to \(1 << 24)"
+    }
+    let size = input.size
+    if !(1...(1 << 16)).contains(size.width) || !(1...(1 << 16)).contains(size.height) {
+      return "the extractor's images are \(size) pixels; expected sides of 1 to \(1 << 16)"
     }
     return nil
   }

@@ -1,5 +1,4 @@
-public import ImageSimilarityCore
-import ImageSimilarityFiles
+package import ImageSimilarityCore
 
 #if canImport(FoundationEssentials)
   import FoundationEssentials
@@ -8,97 +7,96 @@ import ImageSimilarityFiles
 #endif
 
 extension SegmentStore {
-  /// Embeddings that were stored together, and their records. Immutable: rows that are removed later stay, and are no longer
-  /// live.
+  /// Images that were stored together. Immutable: rows that are removed later stay, and are no longer live.
+  ///
+  /// The files are mapped, and outlive their names. What is read from them is checked when it is read for the first time; the
+  /// vectors' memory is what the caller must have checked, by ``verifyCodes()`` and ``verifyElements(ofRow:)``.
   public struct Segment: Sendable {
-    /// `[rows, dimension]`, in mapped memory, which outlives the file.
-    public let embeddings: EmbeddingMatrix
-    /// One a row.
-    public internal(set) var records: [ImageRecord]
-    /// Number of live rows.
-    public private(set) var liveCount: Int
+    var entry: Manifest.Segment
+    let stored: StoredVectors
+    private(set) var records: StoredRecords
+    /// nil as long as nothing was removed.
+    private(set) var removed: RowBitmap?
 
-    var entry: Manifest.Segment {
-      didSet { markRemoved() }
-    }
-    /// One a row; empty as long as nothing was removed.
-    private var removed: [Bool] = []
+    /// Number of rows, live or not.
+    public var rows: Int { entry.rows }
+    /// Number of live rows.
+    public var liveCount: Int { entry.liveCount }
+    /// The vectors of all rows, in mapped memory.
+    package var vectors: CodedVectors { stored.vectors }
 
     /// Whether the row belongs to the model.
-    public func isLive(_ row: Int) -> Bool { removed.isEmpty || !removed[row] }
+    public func isLive(_ row: Int) -> Bool { removed.map { !$0.contains(row) } ?? true }
 
-    /// The live rows as ranges, in order.
-    public var liveRanges: [Range<Int>] {
-      if removed.isEmpty { return [records.indices] }
-      var ranges: [Range<Int>] = []
-      for row in records.indices where isLive(row) {
-        if let last = ranges.last, last.upperBound == row {
-          ranges[ranges.count - 1] = last.lowerBound..<row + 1
-        } else {
-          ranges.append(row..<row + 1)
-        }
-      }
-      return ranges
+    /// - Complexity: O(1)
+    package func id(_ row: Int) throws(SimilarityError) -> String { try records.id(row) }
+
+    /// - Complexity: O(1), and decodes a line of JSON.
+    package func record(_ row: Int) throws(SimilarityError) -> ImageRecord { try records.record(row) }
+
+    /// A copy of a row, checked.
+    ///
+    /// - Complexity: O(dimension)
+    package func embedding(_ row: Int) throws(SimilarityError) -> [Float] {
+      try verifyElements(ofRow: row)
+      return vectors.elements.row(row, dimension: vectors.dimension)
     }
 
-    /// The live rows, in order: ``embeddings`` itself as long as nothing was removed, and a copy otherwise.
-    public var liveEmbeddings: EmbeddingMatrix {
-      if removed.isEmpty { return embeddings }
-      return EmbeddingMatrix(
-        rows: liveCount, dimension: embeddings.dimension,
-        values: records.indices.filter(isLive).flatMap { embeddings[$0] })
+    /// Throws ``ImageSimilarityCore/SimilarityError/Code/modelCorrupt`` with the file and the damaged bytes unless the codes,
+    /// and the columns with a number a row, are what was written: to be called before each scan.
+    ///
+    /// - Complexity: reads them all the first time; next to nothing afterwards.
+    package func verifyCodes() throws(SimilarityError) { try stored.verifyCodes() }
+
+    /// The same of a row's elements: to be called before they are read.
+    ///
+    /// - Complexity: O(16 KiB) the first time; O(1) afterwards.
+    package func verifyElements(ofRow row: Int) throws(SimilarityError) {
+      try stored.verifyElements(ofRows: row..<row + 1)
     }
 
-    /// The records of the live rows, in order.
-    public var liveRecords: [ImageRecord] {
-      removed.isEmpty ? records : records.indices.filter(isLive).map { records[$0] }
-    }
-
-    /// Maps a segment's files and compares them with what the manifest says.
-    init(_ entry: Manifest.Segment, folder: URL, dimension: Int) throws(SimilarityError) {
+    init(
+      _ entry: Manifest.Segment, dimension: Int, precision: ElementPrecision, folder: ModelFolder
+    ) throws(SimilarityError) {
       self.entry = entry
-      let file = try Self.map(entry.embeddings, folder)
-      let tensors = try SafetensorsFile(file, errorCode: .modelCorrupt)
-      guard let tensor = tensors[Manifest.Segment.tensorName], tensors.tensors.count == 1 else {
-        throw SimilarityError(
-          .modelCorrupt,
-          "\(file.name) is damaged: expected the tensor \(Manifest.Segment.tensorName) alone, found "
-            + "\(tensors.tensors.count) tensors")
-      }
-      guard tensor.shape == [entry.rows, dimension] else {
-        throw SimilarityError(
-          .modelCorrupt,
-          "\(file.name) is damaged: expected a tensor of shape \([entry.rows, dimension]), found \(tensor.shape)")
-      }
-      embeddings = try tensors.matrix(tensor)
-      let recordsFile = try Self.map(entry.records, folder)
-      records = try JSONLines.decode(recordsFile, as: ImageRecord.self)
-      guard records.count == entry.rows else {
-        throw SimilarityError(
-          .modelCorrupt, "\(recordsFile.name) is damaged: expected \(entry.rows) lines, found \(records.count)")
-      }
-      liveCount = records.count
-      markRemoved()
+      stored = try StoredVectors(
+        entry.vectors, rows: entry.rows, dimension: dimension, precision: precision, folder: folder)
+      records = try StoredRecords(entry, folder: folder)
+      removed = try Self.removed(entry, folder)
     }
 
-    private mutating func markRemoved() {
-      removed = entry.removed.isEmpty ? [] : [Bool](repeating: false, count: entry.rows)
-      for row in entry.removed { removed[row] = true }
-      liveCount = entry.rows - entry.removed.count
+    static func removed(_ entry: Manifest.Segment, _ folder: ModelFolder) throws(SimilarityError) -> RowBitmap? {
+      guard let file = entry.removed else { return nil }
+      guard let bitmap = RowBitmap(try file.read(in: folder), rows: entry.rows), bitmap.count == file.count else {
+        throw SimilarityError(
+          .modelCorrupt, "\(folder.segment(file.file).path) is damaged: expected \(file.count) of \(entry.rows) rows")
+      }
+      return bitmap
     }
 
-    /// Maps a file that has the size that the manifest says.
-    static func map(_ entry: Manifest.File, _ folder: URL) throws(SimilarityError) -> MappedFile {
-      let url = folder.appending(path: entry.file, directoryHint: .notDirectory)
-      guard FileManager.default.fileExists(atPath: url.path) else {
-        throw SimilarityError(.modelCorrupt, "\(url.path) is missing, and the manifest names it")
-      }
-      let file = try MappedFile(contentsOf: url)
-      guard file.count == entry.bytes else {
-        throw SimilarityError(
-          .modelCorrupt, "\(file.name) is damaged: expected \(entry.bytes) bytes, found \(file.count)")
-      }
-      return file
+    /// The live row of an id (the same UTF-8 bytes), if there is one.
+    ///
+    /// - Complexity: O(log(rows))
+    func liveRow(ofID id: String) throws(SimilarityError) -> Int? { try records.rows(ofID: id).first(where: isLive) }
+
+    /// The live rows, in order.
+    package var liveRows: [Int] { (0..<rows).filter(isLive) }
+
+    /// Takes other records of the same rows.
+    mutating func replaceRecords(
+      _ files: (records: Manifest.PlainFile, lookup: Manifest.CheckedFile), in folder: ModelFolder
+    ) throws(SimilarityError) {
+      entry.records = files.records
+      entry.lookup = files.lookup
+      records = try StoredRecords(entry, folder: folder)
+    }
+
+    /// Removes rows; the bitmap is a new file of this name.
+    mutating func remove(_ rows: Set<Int>, writing file: String, in folder: ModelFolder) throws(SimilarityError) {
+      var bitmap = removed ?? RowBitmap(rows: self.rows)
+      for row in rows { bitmap.insert(row) }
+      entry.removed = try .write(Data(bitmap.bytes), count: bitmap.count, as: file, in: folder)
+      removed = bitmap
     }
   }
 }

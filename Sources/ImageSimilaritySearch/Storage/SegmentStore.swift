@@ -11,16 +11,22 @@ import Synchronization
 /// A model on disk: a folder of immutable segments and a manifest that names them.
 ///
 /// ```
-/// manifest.json                format, version, metric, extractor, segments (files, sizes, SHA-256, removed rows)
-/// segments/000001.safetensors  tensor "embeddings", F32 [rows, dimension]
-/// segments/000001.jsonl        one record a row
-/// skipped.jsonl                images that are not in the model, and why
-/// lock                         held by the writer
+/// manifest.json                       format, version, metric, extractor, the files of the segments, a digest of all that
+/// segments/000001.safetensors         vectors: codes, a column of each number that belongs to a row, embeddings, checksums
+/// segments/000001.jsonl               a record a line
+/// segments/000001.lookup.safetensors  where each record's line is, ids, rows by ids and by paths, checksums
+/// segments/000002.removed             a bit a row: what was removed since
+/// segments/000003.skipped.jsonl       images that are not in the model, and why
+/// lock                                held by the writer
 /// ```
+///
+/// Opening maps the files and reads none of them but the manifest and what was removed: it takes as long for many images as for
+/// few. Each 16 KiB are compared with their checksum when something of them is used for the first time; what is damaged throws
+/// ``ImageSimilarityCore/SimilarityError/Code/modelCorrupt`` with the file and the place.
 ///
 /// Every change writes new files, brings them to the disk, and then replaces the manifest in one step: that is the commit. A
 /// process that ends at any moment leaves the state before or the state after it, and at most files that no manifest names,
-/// which the next writer removes.
+/// which the next writer removes. A change that fails, on a full disk, say, leaves the state before it and no files.
 ///
 /// There is one writer at a time, from its first change until ``close()`` or the end of the object. Readers need no lock:
 /// what they have opened stays as it was, whatever is written later.
@@ -32,13 +38,16 @@ public final class SegmentStore: Sendable {
   /// Where the embeddings come from.
   public let extractor: ExtractorSpecification
   public let metric: Metric
+  /// How elements are stored.
+  public let precision: ElementPrecision
 
+  let folder: ModelFolder
   /// What readers of this object see; replaced at each commit.
-  private let state: Mutex<State>
+  let state: Mutex<State>
   /// Held during a change; nil until the first one.
-  private let writer = Mutex<WriterLock?>(nil)
+  let writer = Mutex<WriterLock?>(nil)
   /// Called after each step of opening and of a change.
-  private let afterStep: @Sendable (Step) -> Void
+  let afterStep: @Sendable (Step) -> Void
 
   /// The moments at which a process may end or another one may step in; tests do both.
   package enum Step: Sendable {
@@ -46,34 +55,27 @@ public final class SegmentStore: Sendable {
   }
 
   /// Changes once in memory and once on disk.
-  private struct State {
+  struct State {
     var manifest: Manifest
+    /// Those of the manifest that are not damaged.
     var segments: [Segment]
-    var locations: [String: Location]
-    var skipped: [SkippedImage]
+    var damaged: [DamagedSegment] = []
+    /// Mapped when the manifest was read, since a writer may remove it.
+    var skippedFile: Result<MappedFile, SimilarityError>?
+
+    init(_ manifest: Manifest, _ segments: [Segment] = [], damaged: [DamagedSegment] = []) {
+      self.manifest = manifest
+      self.segments = segments
+      self.damaged = damaged
+    }
   }
 
-  private struct Location {
-    var segment: Int
-    var row: Int
-  }
-
-  private static let skippedName = "skipped.jsonl"
-  private static let temporarySuffix = ".tmp"
-  private var segmentsFolder: URL { Self.segmentsFolder(url) }
-  private static func segmentsFolder(_ url: URL) -> URL {
-    url.appending(path: Manifest.File.folderName, directoryHint: .isDirectory)
-  }
-  private static func manifestURL(_ url: URL) -> URL {
-    url.appending(path: Manifest.fileName, directoryHint: .notDirectory)
-  }
-
-  private init(
-    _ url: URL, _ state: State, lock: WriterLock?, afterStep: @escaping @Sendable (Step) -> Void
-  ) {
-    self.url = url
+  init(_ folder: ModelFolder, _ state: State, lock: WriterLock?, afterStep: @escaping @Sendable (Step) -> Void) {
+    url = folder.url
+    self.folder = folder
     extractor = state.manifest.extractor
     metric = state.manifest.metric
+    precision = state.manifest.precision
     self.state = Mutex(state)
     self.afterStep = afterStep
     writer.withLock { $0 = lock }
@@ -84,8 +86,9 @@ public final class SegmentStore: Sendable {
 
   /// Whether there is a model, sound or not, at `url`.
   public static func isModel(at url: URL) -> Bool {
-    FileManager.default.fileExists(atPath: manifestURL(url).path)
-      && FileManager.default.fileExists(atPath: segmentsFolder(url).path)
+    let folder = ModelFolder(url)
+    return FileManager.default.fileExists(atPath: folder.manifest.path)
+      && FileManager.default.fileExists(atPath: folder.segments.path)
   }
 
   // MARK: - Creating and opening
@@ -96,37 +99,39 @@ public final class SegmentStore: Sendable {
   /// ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` where there is something else,
   /// ``ImageSimilarityCore/SimilarityError/Code/inputOutput`` where the folder cannot be written.
   public static func create(
-    at url: URL, extractor: ExtractorSpecification, metric: Metric
+    at url: URL, extractor: ExtractorSpecification, metric: Metric, precision: ElementPrecision = .fp32
   ) throws(SimilarityError) -> SegmentStore {
-    try create(at: url, extractor: extractor, metric: metric) { _ in }
+    try create(at: url, extractor: extractor, metric: metric, precision: precision) { _ in }
   }
 
   package static func create(
-    at url: URL, extractor: ExtractorSpecification, metric: Metric, afterStep: @escaping @Sendable (Step) -> Void
+    at url: URL, extractor: ExtractorSpecification, metric: Metric, precision: ElementPrecision = .fp32,
+    afterStep: @escaping @Sendable (Step) -> Void
   ) throws(SimilarityError) -> SegmentStore {
-    try checkVacant(url)
+    let folder = ModelFolder(url)
+    try folder.checkVacant()
     do {
-      try FileManager.default.createDirectory(at: segmentsFolder(url), withIntermediateDirectories: true)
+      try FileManager.default.createDirectory(at: folder.segments, withIntermediateDirectories: true)
     } catch {
       throw SimilarityError(.inputOutput, "cannot make the folder \(url.path): \(systemReason(error))")
     }
     try fsyncDirectory(url.deletingLastPathComponent())
     let lock = try WriterLock(folder: url)
     // Somebody else may have been faster.
-    try checkVacant(url)
-    let manifest = Manifest(metric: metric, extractor: extractor)
-    try writeAtomically(manifest.encoded(), to: manifestURL(url))
+    try folder.checkVacant()
+    let manifest = Manifest(metric: metric, precision: precision, extractor: extractor)
+    try folder.write(manifest)
     afterStep(.committed)
-    let state = State(manifest: manifest, segments: [], locations: [:], skipped: [])
-    return SegmentStore(url, state, lock: lock, afterStep: afterStep)
+    return SegmentStore(folder, State(manifest), lock: lock, afterStep: afterStep)
   }
 
-  /// Opens a model: maps its embeddings, and reads and checks the rest.
+  /// Opens a model. Segments that cannot be opened are listed in ``damaged``.
   ///
   /// Throws ``ImageSimilarityCore/SimilarityError/Code/modelNotFound``,
-  /// ``ImageSimilarityCore/SimilarityError/Code/modelVersion``, or
-  /// ``ImageSimilarityCore/SimilarityError/Code/modelCorrupt`` with the name of the file, what was expected and what was
-  /// found.
+  /// ``ImageSimilarityCore/SimilarityError/Code/modelVersion`` with what to do, or
+  /// ``ImageSimilarityCore/SimilarityError/Code/modelCorrupt`` where the manifest is damaged.
+  ///
+  /// - Complexity: O(segments)
   public static func open(at url: URL) throws(SimilarityError) -> SegmentStore {
     try open(at: url) { _ in }
   }
@@ -134,384 +139,144 @@ public final class SegmentStore: Sendable {
   package static func open(
     at url: URL, afterStep: @escaping @Sendable (Step) -> Void
   ) throws(SimilarityError) -> SegmentStore {
+    let folder = ModelFolder(url)
     // A writer may replace the manifest and remove files while they are being opened: then begin again.
     var attempts = 0
     while true {
       attempts += 1
-      let manifest = try readManifest(url)
+      let manifest = try folder.readManifest()
       afterStep(.readManifest)
-      do throws(SimilarityError) {
-        return SegmentStore(url, try load(manifest, url), lock: nil, afterStep: afterStep)
-      } catch {
-        if attempts == 10 { throw error }
-        if try readManifest(url) == manifest { throw error }
-      }
+      let state = load(manifest, folder)
+      if !state.damaged.isEmpty, attempts < 10, try folder.readManifest() != manifest { continue }
+      return SegmentStore(folder, state, lock: nil, afterStep: afterStep)
     }
   }
 
-  private static func readManifest(_ url: URL) throws(SimilarityError) -> Manifest {
-    guard FileManager.default.fileExists(atPath: manifestURL(url).path) else {
-      throw SimilarityError(.modelNotFound, "there is no model at \(url.path): it has no \(Manifest.fileName)")
-    }
-    return try Manifest(MappedFile(contentsOf: manifestURL(url)))
-  }
-
-  private static func load(_ manifest: Manifest, _ url: URL) throws(SimilarityError) -> State {
-    var state = State(manifest: manifest, segments: [], locations: [:], skipped: [])
+  private static func load(_ manifest: Manifest, _ folder: ModelFolder) -> State {
+    var segments: [Segment] = []
+    var damaged: [DamagedSegment] = []
     for entry in manifest.segments {
-      let segment = try Segment(
-        entry, folder: segmentsFolder(url), dimension: manifest.extractor.fingerprint.dimension)
-      for (row, record) in segment.records.enumerated() where segment.isLive(row) {
-        let location = Location(segment: state.segments.count, row: row)
-        if state.locations.updateValue(location, forKey: record.id) != nil {
-          throw SimilarityError(
-            .modelCorrupt,
-            "\(segmentsFolder(url).path)/\(entry.records.file) is damaged: line \(row + 1) has the id "
-              + "\(record.id.debugDescription), which the model has already")
-        }
+      do throws(SimilarityError) {
+        segments.append(
+          try Segment(
+            entry, dimension: manifest.extractor.fingerprint.dimension, precision: manifest.precision, folder: folder))
+      } catch {
+        damaged.append(DamagedSegment(entry, error.message))
       }
-      state.segments.append(segment)
     }
-    let skippedURL = url.appending(path: skippedName, directoryHint: .notDirectory)
-    if FileManager.default.fileExists(atPath: skippedURL.path) {
-      state.skipped = try JSONLines.decode(MappedFile(contentsOf: skippedURL), as: SkippedImage.self)
+    var state = State(manifest, segments, damaged: damaged)
+    state.skippedFile = manifest.skipped.map { file in
+      Result { () throws(SimilarityError) in try file.map(in: folder) }
     }
     return state
   }
 
-  /// Throws unless there is nothing at `url`, an empty folder, or what remains of a creation that was interrupted.
-  private static func checkVacant(_ url: URL) throws(SimilarityError) {
-    var isFolder = false
-    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { return }
-    guard isFolder else {
-      throw SimilarityError(.invalidArgument, "cannot make a model at \(url.path): there is a file")
-    }
-    let names = try contents(of: url)
-    if names.contains(Manifest.fileName) {
-      throw SimilarityError(.modelExists, "there is already a model at \(url.path)")
-    }
-    if let other = names.first(where: {
-      $0 != WriterLock.fileName && $0 != Manifest.File.folderName && !isTemporary($0)
-    }) {
-      throw SimilarityError(
-        .invalidArgument,
-        "cannot make a model at \(url.path): the folder is neither empty nor a model; it has, for example, \(other)")
-    }
-  }
-
-  private static func contents(of folder: URL) throws(SimilarityError) -> [String] {
-    do {
-      return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
-    } catch {
-      throw SimilarityError(.inputOutput, "cannot list the folder \(folder.path): \(systemReason(error))")
-    }
-  }
-
-  private static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(temporarySuffix) }
-
   // MARK: - Reading
 
-  /// Number of images.
-  public var count: Int { state.withLock { $0.locations.count } }
+  /// Number of images, without those of damaged segments.
+  ///
+  /// - Complexity: O(segments)
+  public var count: Int { segments.reduce(0) { $0 + $1.liveCount } }
+
+  /// All segments that are not damaged, from the oldest to the newest. Each id is live in one row of one segment.
+  public var segments: [Segment] { state.withLock { $0.segments } }
 
   /// All ids in ascending order.
   ///
   /// - Complexity: O(`count * log(count)`)
-  public var ids: [String] { state.withLock { $0.locations }.keys.sorted() }
-
-  /// All segments, from the oldest to the newest. Each id is live in one row of one segment.
-  public var segments: [Segment] { state.withLock { $0.segments } }
-
-  /// The record of an image.
-  ///
-  /// - Complexity: O(1)
-  public func record(_ id: String) -> ImageRecord? {
-    state.withLock { state in
-      state.locations[id].map { state.segments[$0.segment].records[$0.row] }
+  public var ids: [String] {
+    get throws(SimilarityError) {
+      var ids: [String] = []
+      ids.reserveCapacity(count)
+      for segment in segments {
+        for row in 0..<segment.rows where segment.isLive(row) { ids.append(try segment.id(row)) }
+      }
+      return ids.sorted()
     }
   }
 
   /// The records of all images, in no particular order.
   ///
   /// - Complexity: O(`count`)
-  public var records: [ImageRecord] { segments.flatMap(\.liveRecords) }
+  public var records: [ImageRecord] {
+    get throws(SimilarityError) {
+      var records: [ImageRecord] = []
+      records.reserveCapacity(count)
+      for segment in segments {
+        for row in 0..<segment.rows where segment.isLive(row) { records.append(try segment.record(row)) }
+      }
+      return records
+    }
+  }
+
+  /// - Complexity: O(segments * log(`count`)), as those that follow.
+  public func contains(_ id: String) throws(SimilarityError) -> Bool { try segments.place(ofID: id) != nil }
+
+  /// The record of an image.
+  public func record(_ id: String) throws(SimilarityError) -> ImageRecord? { try segments.record(ofID: id) }
+
+  /// The record of the image that was read from a path; of several, that of the newest segment.
+  public func record(ofPath path: String) throws(SimilarityError) -> ImageRecord? {
+    try segments.record(ofPath: path)
+  }
 
   /// The embedding of an image.
-  ///
-  /// - Complexity: O(dimension)
-  public func embedding(_ id: String) -> [Float]? {
-    state.withLock { state in
-      state.locations[id].map { state.segments[$0.segment].embeddings[$0.row] }
-    }
+  public func embedding(_ id: String) throws(SimilarityError) -> [Float]? {
+    let segments = segments
+    guard let place = try segments.place(ofID: id) else { return nil }
+    return try segments[place.segment].embedding(place.row)
   }
 
   /// Size of the segments on disk.
-  public var byteCount: Int {
-    state.withLock { state in
-      state.manifest.segments.reduce(0) { $0 + $1.embeddings.bytes + $1.records.bytes }
-    }
-  }
+  public var byteCount: Int { state.withLock { $0.manifest.segments.reduce(0) { $0 + $1.byteCount } } }
+
+  /// How many images the last run could not use.
+  public var skippedCount: Int { state.withLock { $0.manifest.skipped?.count ?? 0 } }
+
+  /// The file that lists them, JSON Lines; nil where there are none.
+  public var skippedFile: URL? { state.withLock { $0.manifest.skipped }.map { folder.segment($0.file) } }
 
   /// The images that the last run could not use.
-  public var skipped: [SkippedImage] { state.withLock { $0.skipped } }
-
-  /// Compares all files with the checksums in the manifest.
   ///
-  /// Throws ``ImageSimilarityCore/SimilarityError/Code/modelCorrupt`` with the names of all damaged files.
-  ///
-  /// - Complexity: reads all files.
-  public func verify() throws(SimilarityError) {
-    let manifest = state.withLock { $0.manifest }
-    var problems: [String] = []
-    for entry in manifest.segments.flatMap({ [$0.embeddings, $0.records] }) {
-      do throws(SimilarityError) {
-        let file = try Segment.map(entry, segmentsFolder)
-        let digest = SHA256.hexDigest(of: file)
-        if digest != entry.sha256 {
-          problems.append("\(file.name) is damaged: expected the SHA-256 \(entry.sha256), found \(digest)")
-        }
-      } catch {
-        problems.append(error.message)
+  /// - Complexity: O(``skippedCount``)
+  public var skipped: [SkippedImage] {
+    get throws(SimilarityError) {
+      let (file, mapped) = state.withLock { ($0.manifest.skipped, $0.skippedFile) }
+      guard let file, let mapped else { return [] }
+      return try Self.skipped(file, mapped.get())
+    }
+  }
+}
+
+extension SegmentStore {
+  static func skipped(_ file: Manifest.CountedFile, _ mapped: MappedFile) throws(SimilarityError) -> [SkippedImage] {
+    try JSONLines.decode(file.contents(of: mapped), name: mapped.name, as: SkippedImage.self)
+  }
+}
+
+extension [SegmentStore.Segment] {
+  /// Where an id (the same UTF-8 bytes) is live.
+  func place(ofID id: String) throws(SimilarityError) -> (segment: Int, row: Int)? {
+    for segment in indices.reversed() {
+      if let row = try self[segment].liveRow(ofID: id) { return (segment, row) }
+    }
+    return nil
+  }
+
+  /// The record of an image.
+  package func record(ofID id: String) throws(SimilarityError) -> ImageRecord? {
+    guard let place = try place(ofID: id) else { return nil }
+    return try self[place.segment].record(place.row)
+  }
+
+  /// The record of an image that was read from `path`; of the newest where there are several.
+  package func record(ofPath path: String) throws(SimilarityError) -> ImageRecord? {
+    for segment in reversed() {
+      for row in try segment.records.candidates(forPath: path) where segment.isLive(row) {
+        let record = try segment.record(row)
+        if record.path == path { return record }
       }
     }
-    if !problems.isEmpty { throw SimilarityError(.modelCorrupt, problems.joined(separator: "; ")) }
-  }
-
-  // MARK: - Writing
-
-  /// Becomes the writer; the first change does it otherwise.
-  ///
-  /// Throws ``ImageSimilarityCore/SimilarityError/Code/modelLocked`` where somebody else is, or was since this object was
-  /// opened.
-  public func beginWriting() throws(SimilarityError) {
-    try change { _ throws(SimilarityError) in }
-  }
-
-  /// Ends being the writer.
-  public func close() {
-    writer.withLock { $0 = nil }
-  }
-
-  /// Stores images, row `i` of `embeddings` with `records[i]`, in one commit. An image whose id is there already is replaced; of
-  /// equal ids within one call, the last row stays.
-  ///
-  /// Each call makes a segment, so call with hundreds of rows, and ``compactIfNeeded()`` now and then.
-  public func append(_ embeddings: EmbeddingMatrix, _ records: [ImageRecord]) throws(SimilarityError) {
-    guard records.count == embeddings.rows else {
-      throw SimilarityError(
-        .invalidArgument, "each image needs a record: found \(records.count) records for \(embeddings.rows) rows")
-    }
-    guard embeddings.dimension == extractor.fingerprint.dimension else {
-      throw SimilarityError(
-        .dimensionMismatch,
-        "the model holds embeddings of \(extractor.fingerprint.dimension) elements, not of \(embeddings.dimension)")
-    }
-    if let row = embeddings.squaredNorms().firstIndex(where: { !$0.isFinite }) {
-      throw SimilarityError(
-        .notFinite, "the embedding of \(records[row].id.debugDescription) has an element that is NaN or infinite")
-    }
-    if records.isEmpty { return }
-    try change { state throws(SimilarityError) in
-      let number = state.segments.count
-      state.segments.append(try write(embeddings, records, &state.manifest))
-      var removed: [Int: [Int]] = [:]
-      for (row, record) in records.enumerated() {
-        let location = Location(segment: number, row: row)
-        if let old = state.locations.updateValue(location, forKey: record.id) {
-          removed[old.segment, default: []].append(old.row)
-        }
-      }
-      Self.remove(removed, from: &state)
-    }
-  }
-
-  /// Removes what is there of `ids` in one commit, and returns how many were.
-  @discardableResult
-  public func remove(_ ids: [String]) throws(SimilarityError) -> Int {
-    var count = 0
-    try change { state throws(SimilarityError) in
-      var removed: [Int: [Int]] = [:]
-      for id in ids {
-        guard let old = state.locations.removeValue(forKey: id) else { continue }
-        removed[old.segment, default: []].append(old.row)
-        count += 1
-      }
-      Self.remove(removed, from: &state)
-    }
-    return count
-  }
-
-  /// Replaces records of images that are there, and keeps their embeddings, in one commit.
-  ///
-  /// Throws ``ImageSimilarityCore/SimilarityError/Code/unknownID`` where an id is not there; nothing has changed then.
-  public func updateRecords(_ records: [ImageRecord]) throws(SimilarityError) {
-    if records.isEmpty { return }
-    try change { state throws(SimilarityError) in
-      var touched: Set<Int> = []
-      for record in records {
-        guard let location = state.locations[record.id] else {
-          throw SimilarityError(.unknownID, "the model has no image \(record.id.debugDescription)")
-        }
-        state.segments[location.segment].records[location.row] = record
-        touched.insert(location.segment)
-      }
-      for segment in touched.sorted() {
-        let name = state.manifest.takeFileNumber() + Manifest.Segment.recordsSuffix
-        state.segments[segment].entry.records = try write(records: state.segments[segment].records, name)
-      }
-    }
-  }
-
-  /// Replaces the list of images that could not be used.
-  public func setSkipped(_ skipped: [SkippedImage]) throws(SimilarityError) {
-    let data = try JSONLines.encode(skipped)
-    try change { state throws(SimilarityError) in
-      try writeAtomically(data, to: url.appending(path: Self.skippedName, directoryHint: .notDirectory))
-      afterStep(.wroteFile)
-      state.skipped = skipped
-    }
-  }
-
-  /// Rewrites segments of which more than half is removed, and merges segments where there are eight of about the same size
-  /// (within a factor of eight), so that a row is rewritten O(log(n)) times.
-  ///
-  /// Segments are not merged beyond 16 MiB, so that the memory that this takes, a few times as much, does not grow with the
-  /// model; a single call of ``append(_:_:)`` may store more. A model of n images has O(n * dimension / 16 MiB) segments.
-  public func compactIfNeeded() throws(SimilarityError) {
-    while !Self.segmentsToRewrite(segments).isEmpty {
-      try change { state throws(SimilarityError) in
-        let group = Self.segmentsToRewrite(state.segments)
-        let old = group.map { state.segments[$0] }
-        let records = old.flatMap(\.liveRecords)
-        var kept = state.segments.indices.filter { !group.contains($0) }.map { state.segments[$0] }
-        if !records.isEmpty {
-          let dimension = extractor.fingerprint.dimension
-          var values: [Float] = []
-          values.reserveCapacity(records.count * dimension)
-          for segment in old {
-            for row in segment.records.indices where segment.isLive(row) {
-              values.append(contentsOf: segment.embeddings[row])
-            }
-          }
-          let merged = EmbeddingMatrix(rows: records.count, dimension: dimension, values: values)
-          kept.append(try write(merged, records, &state.manifest))
-        }
-        state.segments = kept
-        state.locations = [:]
-        for (number, segment) in kept.enumerated() {
-          for (row, record) in segment.records.enumerated() where segment.isLive(row) {
-            state.locations[record.id] = Location(segment: number, row: row)
-          }
-        }
-      }
-    }
-  }
-
-  /// 16 MiB.
-  private static let mergedBytes = 16 << 20
-
-  /// Indices of segments to be replaced by one; empty where all is well.
-  private static func segmentsToRewrite(_ segments: [Segment]) -> [Int] {
-    if let mostlyRemoved = segments.firstIndex(where: { $0.liveCount * 2 < $0.records.count }) {
-      return [mostlyRemoved]
-    }
-    let classes = Dictionary(grouping: segments.indices) { index in
-      // Octal digits of the size.
-      (Int.bitWidth - segments[index].liveCount.leadingZeroBitCount + 2) / 3
-    }
-    for (_, members) in classes.sorted(by: { $0.key < $1.key }) where members.count >= 8 {
-      var group: [Int] = []
-      var bytes = 0
-      for index in members.sorted(by: { (segments[$0].liveCount, $0) < (segments[$1].liveCount, $1) }) {
-        bytes += segments[index].liveCount * segments[index].embeddings.dimension * MemoryLayout<Float>.stride
-        if bytes > mergedBytes { break }
-        group.append(index)
-      }
-      if group.count >= 2 { return group.sorted() }
-    }
-    return []
-  }
-
-  /// Makes one change: `body` writes new files and changes the state, then the manifest is replaced, then the files that it
-  /// no longer names are removed. Where something throws before the manifest is replaced, nothing has changed.
-  private func change(_ body: (inout State) throws(SimilarityError) -> Void) throws(SimilarityError) {
-    try writer.withLock { lock throws(SimilarityError) in
-      let old = state.withLock { $0 }
-      if lock == nil { lock = try becomeWriter(old.manifest) }
-      var new = old
-      try body(&new)
-      new.manifest.segments = new.segments.map(\.entry)
-      if new.manifest != old.manifest {
-        try writeAtomically(new.manifest.encoded(), to: Self.manifestURL(url))
-        afterStep(.committed)
-      }
-      let committed = new
-      state.withLock { $0 = committed }
-      removeFiles(old.manifest.fileNames.subtracting(committed.manifest.fileNames))
-    }
-  }
-
-  private func becomeWriter(_ manifest: Manifest) throws(SimilarityError) -> WriterLock {
-    let lock = try WriterLock(folder: url)
-    guard try Self.readManifest(url) == manifest else {
-      throw SimilarityError(
-        .modelLocked, "\(url.path) was changed by somebody else after it was opened: open it again")
-    }
-    // What a writer that was interrupted has left.
-    let known = manifest.fileNames
-    removeFiles(
-      Set(
-        try Self.contents(of: segmentsFolder).filter { name in
-          Self.isTemporary(name)
-            || !known.contains(name)
-              && (Manifest.isFileName(name, suffix: Manifest.Segment.embeddingsSuffix)
-                || Manifest.isFileName(name, suffix: Manifest.Segment.recordsSuffix))
-        }))
-    for name in try Self.contents(of: url) where Self.isTemporary(name) {
-      try? FileManager.default.removeItem(at: url.appending(path: name, directoryHint: .notDirectory))
-    }
-    return lock
-  }
-
-  /// A file that cannot be removed only takes room, and the next writer tries again.
-  private func removeFiles(_ names: Set<String>) {
-    for name in names.sorted() {
-      try? FileManager.default.removeItem(at: segmentsFolder.appending(path: name, directoryHint: .notDirectory))
-      afterStep(.removedFile)
-    }
-  }
-
-  private static func remove(_ rows: [Int: [Int]], from state: inout State) {
-    for (segment, rows) in rows {
-      state.segments[segment].entry.removed = (state.segments[segment].entry.removed + rows).sorted()
-    }
-  }
-
-  /// Writes a new segment and maps it.
-  private func write(
-    _ embeddings: EmbeddingMatrix, _ records: [ImageRecord], _ manifest: inout Manifest
-  ) throws(SimilarityError) -> Segment {
-    let number = manifest.takeFileNumber()
-    let name = number + Manifest.Segment.embeddingsSuffix
-    var tensors = SafetensorsWriter()
-    tensors.add(Manifest.Segment.tensorName, embeddings)
-    try tensors.write(to: segmentsFolder.appending(path: name, directoryHint: .notDirectory))
-    afterStep(.wroteFile)
-    let entry = Manifest.Segment(
-      rows: records.count, embeddings: try describe(name),
-      records: try write(records: records, number + Manifest.Segment.recordsSuffix), removed: [])
-    return try Segment(entry, folder: segmentsFolder, dimension: embeddings.dimension)
-  }
-
-  private func write(records: [ImageRecord], _ name: String) throws(SimilarityError) -> Manifest.File {
-    try writeAtomically(
-      JSONLines.encode(records), to: segmentsFolder.appending(path: name, directoryHint: .notDirectory))
-    afterStep(.wroteFile)
-    return try describe(name)
-  }
-
-  private func describe(_ name: String) throws(SimilarityError) -> Manifest.File {
-    let file = try MappedFile(contentsOf: segmentsFolder.appending(path: name, directoryHint: .notDirectory))
-    return Manifest.File(file: name, bytes: file.count, sha256: SHA256.hexDigest(of: file))
+    return nil
   }
 }

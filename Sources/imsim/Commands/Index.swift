@@ -16,8 +16,8 @@ struct Index: AsyncParsableCommand {
     abstract: "Makes a model of pictures, or brings one up to date.",
     discussion: """
       A picture's id is its path relative to the folder that is indexed. Where the model exists, only what is new or has \
-      changed is embedded. Files that are no readable pictures are passed over and listed with the reason in the model's \
-      skipped.jsonl. Ctrl-C keeps what is done; the same command goes on from there.
+      changed is embedded. Files that are no readable pictures are passed over and listed with the reason in a file of the \
+      model. Ctrl-C keeps what is done; the same command goes on from there.
 
       Examples:
         imsim index photos --model photos.imsim
@@ -34,6 +34,10 @@ struct Index: AsyncParsableCommand {
 
   @OptionGroup var extractor: ExtractorOptions
   @OptionGroup var workers: ThreadOptions
+
+  @Option(
+    help: ArgumentHelp("How a new model stores embeddings; fp16 takes half the room.", valueName: "fp32|fp16"))
+  var storage: ElementPrecision?
 
   @Option(help: "Label every picture with the name of the folder that holds it.")
   var labels: LabelSource?
@@ -82,12 +86,12 @@ struct Index: AsyncParsableCommand {
     let arguments = try ImageCollection.arguments(paths)
     let collection = labels == .folder ? arguments.labeledByFolder() : arguments
     let line = ProgressLine()
-    let (report, removed, annotated) = try await interruptible { [self] in
+    let (report, removed, annotated, skippedFile) = try await interruptible { [self] in
       defer { line.clear() }
       let model = try await openOrCreate(url, for: collection)
       let report = try await model.add(from: collection) { line.show($0) }
       let annotated = annotations.isEmpty ? nil : try await model.annotate(annotations)
-      return (report, prune ? try await model.removeMissingFiles() : nil, annotated)
+      return (report, prune ? try await model.removeMissingFiles() : nil, annotated, model.skippedFile)
     }
 
     annotated?.warnOfUnknown()
@@ -97,7 +101,7 @@ struct Index: AsyncParsableCommand {
           indexed: report.indexed, skipped: report.skipped.count, unchanged: report.unchanged, removed: removed,
           seconds: report.seconds, profile: profile ? Profile(report) : nil))
     } else {
-      say(summary(report, removed))
+      say(summary(report, removed, skippedFile))
       if profile { Terminal.standardError.write(report.profile.table(pictures: report.indexed) + "\n") }
     }
     if report.indexed + report.unchanged == 0 {
@@ -109,6 +113,7 @@ struct Index: AsyncParsableCommand {
   private func openOrCreate(_ url: URL, for collection: ImageCollection) async throws -> SimilarityModel {
     var options = SimilarityModel.Options()
     options.threads = workers.threads
+    options.elements = storage ?? .fp32
     guard SimilarityModel.exists(at: url) else {
       // What the arguments lack shows before anything is made.
       try collection.checkIsReadable()
@@ -116,10 +121,17 @@ struct Index: AsyncParsableCommand {
         at: url, extractor: extractor.makeExtractor(calibratingOn: collection), options: options)
     }
     let chosen = extractor.isEmpty ? nil : try extractor.makeExtractor(reopening: url)
-    return try await SimilarityModel.open(at: url, extractor: chosen, options: options)
+    let model = try await SimilarityModel.open(at: url, extractor: chosen, options: options)
+    let stored = model.summary().elements
+    if let storage, storage != stored {
+      throw SimilarityError(
+        .invalidArgument,
+        "\(url.path) stores embeddings in \(stored.rawValue); make a new model for \(storage.rawValue)")
+    }
+    return model
   }
 
-  private func summary(_ report: IndexingReport, _ removed: Int?) -> String {
+  private func summary(_ report: IndexingReport, _ removed: Int?, _ skippedFile: URL?) -> String {
     var parts = ["indexed \(report.indexed)", "unchanged \(report.unchanged)", "skipped \(report.skipped.count)"]
     if let removed { parts.append("removed \(removed)") }
     var text = "\(model): " + parts.joined(separator: ", ") + " in \(report.seconds.formatted(digits: 1)) s"
@@ -127,7 +139,9 @@ struct Index: AsyncParsableCommand {
       text += " (\((Double(report.indexed) / max(report.seconds, 1e-9)).formatted(digits: 1)) images/s)"
     }
     for image in report.skipped.prefix(5) { text += "\n  skipped \(image.id): \(image.reason)" }
-    if report.skipped.count > 5 { text += "\n  all \(report.skipped.count) are listed in \(model)/skipped.jsonl" }
+    if report.skipped.count > 5, let file = skippedFile {
+      text += "\n  all \(report.skipped.count) are listed in \(file.path)"
+    }
     return text
   }
 }

@@ -27,9 +27,15 @@ struct Info: AsyncParsableCommand {
 
   func run() async throws {
     let model = try await SimilarityModel.open(at: URL(argument: model))
-    if verify { try model.verify() }
     let summary = model.summary()
-    if json { return try sayJSON(summary) }
+    if json { try sayJSON(summary) } else { describe(summary) }
+    if verify {
+      try model.verify()
+      if !json { say("all checksums match") }
+    }
+  }
+
+  private func describe(_ summary: ModelSummary) {
     let extractor = summary.extractor
     say(
       """
@@ -37,6 +43,7 @@ struct Info: AsyncParsableCommand {
       skipped        \(summary.skipped)
       dimension      \(extractor.fingerprint.dimension)
       metric         \(summary.metric.rawValue)
+      storage        \(summary.elements.rawValue)
       backbone       \(extractor.fingerprint.architecture), layer \(extractor.fingerprint.layer)
       weights        \(extractor.weightsPath ?? "bundled"), sha-256 \(extractor.fingerprint.weights)
       precision      \(extractor.fingerprint.precision)
@@ -45,6 +52,8 @@ struct Info: AsyncParsableCommand {
       segments       \(summary.segments), \(summary.bytes) bytes
       format         \(summary.formatVersion)
       """)
-    if verify { say("all checksums match") }
+    for damaged in summary.damaged {
+      say("damaged        \(damaged.rows.counted("image")): \(damaged.reason)")
+    }
   }
 }

@@ -68,7 +68,7 @@ struct Query: AsyncParsableCommand {
       do {
         let hits = try await model.query(query, k: neighbors.k, radius: neighbors.radius, where: filter.predicate)
         try show(name, hits)
-        if sheet != nil { results.append((Self.source(query, in: model), name, hits)) }
+        if sheet != nil { results.append((try Self.source(query, in: model), name, hits)) }
       } catch let error as SimilarityError where error.code.isAboutImage {
         warn("\(name): \(error.message)")
         failed += 1
@@ -79,10 +79,10 @@ struct Query: AsyncParsableCommand {
   }
 
   /// The picture to draw for a query; nothing where it is not in a file.
-  private static func source(_ query: ImageQuery, in model: SimilarityModel) -> ImageSource {
+  private static func source(_ query: ImageQuery, in model: SimilarityModel) throws -> ImageSource {
     switch query {
     case .image(let source): source
-    case .id(let id): model.record(id)?.path.map { .file(URL(argument: $0)) } ?? .data(Data())
+    case .id(let id): try model.record(id)?.path.map { .file(URL(argument: $0)) } ?? .data(Data())
     case .vector: .data(Data())
     }
   }

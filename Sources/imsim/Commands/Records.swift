@@ -48,8 +48,8 @@ struct Records: AsyncParsableCommand {
       if !report.unknown.isEmpty { throw ExitCode(1) }
       return
     }
-    for id in model.ids {
-      guard let record = model.record(id), filter.predicate?.matches(record) ?? true else { continue }
+    for id in try model.ids {
+      guard let record = try model.record(id), filter.predicate?.matches(record) ?? true else { continue }
       say(try json ? jsonLine(record) : row(record))
     }
   }

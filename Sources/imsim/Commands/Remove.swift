@@ -32,8 +32,8 @@ struct Remove: AsyncParsableCommand {
 
   func run() async throws {
     let model = try await SimilarityModel.open(at: URL(argument: model))
-    let unknown = ids.filter { !model.contains($0) }
-    let removed = try await model.remove(filter.predicate.map(model.ids(where:)) ?? ids)
+    let unknown = try ids.filter { try !model.contains($0) }
+    let removed = try await model.remove(try filter.predicate.map(model.ids(where:)) ?? ids)
     say("removed \(removed.counted("picture")), \(model.count) left")
     if !unknown.isEmpty {
       warn("not in the model: \(unknown.joined(separator: ", "))")

@@ -11,6 +11,7 @@ extension ResizeMode: ExpressibleByArgument {}
 extension Preprocessing: ExpressibleByArgument {}
 extension EmbeddingLayer: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
+extension ElementPrecision: ExpressibleByArgument {}
 extension Metric: ExpressibleByArgument {}
 
 /// The options that choose an extractor.
