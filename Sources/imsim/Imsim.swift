@@ -25,7 +25,8 @@ struct Imsim: AsyncParsableCommand {
     version: Version.current,
     subcommands: [
       Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Records.self, Export.self,
-      Import.self, Info.self, Repair.self, Upgrade.self, Calibrate.self, BackbonesCommand.self, Bench.self, Doctor.self,
+      Import.self, Info.self, Repair.self, Upgrade.self, Calibrate.self, BackbonesCommand.self, Bench.self,
+      BenchSearch.self, Doctor.self,
       Demo.self,
     ])
 

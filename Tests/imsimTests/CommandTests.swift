@@ -1,4 +1,5 @@
 import Foundation
+import ImageSimilarityKit
 import Testing
 
 /// Runs the built binary as a person does, and reads all that it says.
@@ -202,6 +203,101 @@ import Testing
     #expect(report[0]["precision"] as? String == "fp32" && report[0]["batch"] as? Int == 2)
   }
 
+  /// Writes seeded vectors as a NumPy array, and returns them.
+  private func writeVectors(_ name: String, rows: Int, dimension: Int) throws -> [[Float]] {
+    var state = UInt64(rows)
+    let vectors = (0..<rows).map { _ in
+      (0..<dimension).map { _ in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Float(state >> 40) / Float(1 << 23) - 1
+      }
+    }
+    try NumPyFile.write(EmbeddingMatrix(vectors), to: folder.appending(path: name))
+    return vectors
+  }
+
+  /// The rows in an array that `bench-search` wrote, and its shape as its header says it.
+  private func readHits(_ name: String, k: Int) throws -> (hits: [[Int64]], header: String) {
+    let data = try Data(contentsOf: folder.appending(path: name))
+    #expect(data.count >= 128 && data.starts(with: [0x93]))
+    let values = stride(from: 128, to: data.count, by: 8).map { offset in
+      Int64(bitPattern: (0..<8).reduce(0) { $0 | UInt64(data[offset + $1]) << UInt64(8 * $1) })
+    }
+    let hits = stride(from: 0, to: values.count, by: k).map { Array(values[$0..<$0 + k]) }
+    return (hits, String(decoding: data[10..<128], as: UTF8.self))
+  }
+
+  @Test func benchSearch() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let vectors = try writeVectors("x.npy", rows: 120, dimension: 8)
+    let queries = try writeVectors("q.npy", rows: 9, dimension: 8)
+    func nearest(_ query: [Float], without row: Int? = nil) -> [Int64] {
+      let products = vectors.map { zip($0, query).reduce(0) { $0 + Double($1.0) * Double($1.1) } }
+      return vectors.indices.filter { $0 != row }.sorted { products[$0] > products[$1] }.prefix(3).map { Int64($0) }
+    }
+    func run(_ mode: String, _ options: [String]) throws -> [[String: Any]] {
+      let fixed = ["bench-search", "--vectors", "x.npy", "--k", "3", "--metric", "ip", "--ids", "h.npy", "--json"]
+      let (process, output, error) = try start(fixed + ["--mode", mode] + options)
+      process.waitUntilExit()
+      #expect(try process.terminationStatus == 0 && Data(contentsOf: error).isEmpty)
+      return try objects(String(contentsOf: output, encoding: .utf8))
+    }
+
+    let exact = try run("exact", ["--queries", "q.npy", "--batch", "4", "--threads", "2"])
+    #expect(exact.count == 1)
+    let keys: Set = [
+      "mode", "metric", "storage", "vectors", "dimension", "queries", "k", "threads", "batch", "seconds",
+      "batch_seconds", "batch_cpu_seconds", "queries_per_second", "build_seconds", "build_cpu_seconds", "recall_at_k",
+      "kernels", "cpu",
+    ]
+    #expect(Set(exact[0].keys) == keys)
+    #expect(exact[0]["queries"] as? Int == 9 && exact[0]["vectors"] as? Int == 120 && exact[0]["batch"] as? Int == 4)
+    #expect(try #require(exact[0]["queries_per_second"] as? Double) > 0)
+    let (hits, header) = try readHits("h.npy", k: 3)
+    #expect(hits == queries.map { nearest($0) })
+    #expect(header.contains("'<i8'") && header.contains("'shape': (9, 3)") && header.hasSuffix("\n"))
+
+    let graph = try run("graph", ["--queries", "q.npy", "--ef", "3,120", "--storage", "int8", "--repeats", "1"])
+    #expect(graph.map { $0["ef"] as? Int } == [3, 120])
+    #expect(Set(graph[0].keys) == keys.union(["m", "ef", "ef_construction", "bytes_per_vector"]))
+    let found = zip(try readHits("h.npy", k: 3).hits, hits).reduce(0) { $0 + Set($1.0).intersection($1.1).count }
+    let recall = try #require(graph[1]["recall_at_k"] as? Double)
+    #expect(abs(recall - Double(found) / 27) < 1e-9, "\(recall), \(found) of 27")
+    #expect(found >= 20)
+
+    _ = try run("neighbors", ["--repeats", "1"])
+    #expect(try readHits("h.npy", k: 3).hits == vectors.indices.map { nearest(vectors[$0], without: $0) })
+
+    _ = try writeVectors("two.npy", rows: 2, dimension: 8)
+    let few = try imsim(
+      "bench-search", "--vectors", "two.npy", "--queries", "q.npy", "--mode", "exact", "--ids", "h.npy")
+    #expect(few.code == 0 && few.output.contains("queries/s"))
+    #expect(try readHits("h.npy", k: 10).hits.allSatisfy { $0.count { $0 == -1 } == 8 })
+  }
+
+  @Test func benchSearchExplainsBadInput() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    _ = try writeVectors("x.npy", rows: 4, dimension: 8)
+    _ = try writeVectors("wide.npy", rows: 4, dimension: 9)
+    try Data("text".utf8).write(to: folder.appending(path: "text.npy"))
+    for (options, code, message) in [
+      (["x.npy", "--mode", "exact"], 2, "--mode exact needs --queries"),
+      (["x.npy", "--mode", "neighbors", "--queries", "x.npy"], 2, "every vector is a query"),
+      (["x.npy", "--queries", "x.npy", "--mode", "exact", "--k", "0"], 2, "from 1 to 65536; found 0"),
+      (["x.npy", "--queries", "x.npy", "--mode", "exact", "--storage", "int8"], 2, "--storage int8"),
+      (["x.npy", "--queries", "x.npy", "--mode", "graph", "--ef", "10,,20"], 2, "--ef"),
+      (["x.npy", "--queries", "x.npy", "--mode", "graph", "--m", "1"], 2, "from 2 to 512"),
+      (["x.npy", "--queries", "wide.npy", "--mode", "exact"], 1, "expected rows of 8 elements in wide.npy"),
+      (["x.npy", "--queries", "none.npy", "--mode", "exact"], 1, "none.npy"),
+      (["text.npy", "--queries", "x.npy", "--mode", "exact"], 1, "text.npy"),
+    ] as [([String], Int32, String)] {
+      let (process, _, error) = try start(["bench-search", "--vectors"] + options)
+      process.waitUntilExit()
+      let text = try String(contentsOf: error, encoding: .utf8)
+      #expect(process.terminationStatus == code && text.contains(message), "\(options): \(text)")
+    }
+  }
+
   @Test func badInputIsExplained() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     try FileManager.default.createDirectory(at: folder.appending(path: "empty"), withIntermediateDirectories: true)
@@ -323,7 +419,7 @@ import Testing
     defer { try? FileManager.default.removeItem(at: folder) }
     for command in [
       "index", "query", "graph", "embed", "evaluate", "remove", "records", "info", "calibrate", "backbones", "bench",
-      "doctor", "demo", "repair", "upgrade", "export", "import",
+      "bench-search", "doctor", "demo", "repair", "upgrade", "export", "import",
     ] {
       let help = try imsim(command, "--help")
       #expect(help.code == 0 && help.output.contains("imsim \(command)") && help.output.contains("Example"))

@@ -11,7 +11,7 @@ package enum ProcessorTime {
   /// Of the calling thread.
   package static var ofThread: Duration { read(CLOCK_THREAD_CPUTIME_ID) }
   /// Of all threads of the process.
-  static var ofProcess: Duration { read(CLOCK_PROCESS_CPUTIME_ID) }
+  package static var ofProcess: Duration { read(CLOCK_PROCESS_CPUTIME_ID) }
 
   private static func read(_ clock: clockid_t) -> Duration {
     var time = timespec()
