@@ -4,18 +4,13 @@
 #include <string.h>
 
 #include "search.h"
-
-#if defined(__x86_64__) && defined(__linux__) && defined(__clang__)
-#define VARIANTS __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define VARIANTS
-#endif
+#include "targets.h"
 
 // Codes and bounds are the same on every instruction set.
 #pragma STDC FP_CONTRACT OFF
 
 // Writes one code an element, and returns their sum.
-VARIANTS static int32_t quantise(
+IMSIM_CLONES static int32_t quantise(
     const float *restrict x, size_t count, double inverse, double zero, uint8_t *restrict codes) {
   int32_t sum = 0;
   for (size_t i = 0; i < count; i++) {
@@ -28,7 +23,7 @@ VARIANTS static int32_t quantise(
 }
 
 // The sum of squares of what the codes leave, in 8 lanes.
-VARIANTS static double squared_error(
+IMSIM_CLONES static double squared_error(
     const float *restrict x, const uint8_t *restrict codes, size_t count, double scale, double zero) {
   double lanes[8] = {0};
   size_t i = 0;
@@ -44,7 +39,7 @@ VARIANTS static double squared_error(
   return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
-VARIANTS static void range(const float *x, size_t count, float *low, float *high) {
+IMSIM_CLONES static void range(const float *x, size_t count, float *low, float *high) {
   float least = 0, most = 0;
   for (size_t i = 0; i < count; i++) {
     least = x[i] < least ? x[i] : least;

@@ -2,12 +2,7 @@
 
 #include <string.h>
 
-// One source, one variant per instruction set, chosen when the program starts.
-#if defined(__x86_64__) && defined(__linux__) && defined(__clang__)
-#define VARIANTS __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define VARIANTS
-#endif
+#include "targets.h"
 
 // Fused multiply-adds would round differently from one instruction set to another.
 #pragma STDC FP_CONTRACT OFF
@@ -28,7 +23,7 @@ typedef double double8 __attribute__((vector_size(64)));
 
 // The last, partial group of 8 is padded with zeros, which add nothing.
 #define DEFINE_PAIRWISE(name, term)                                                                                   \
-  VARIANTS void name(                                                                                                 \
+  IMSIM_CLONES void name(                                                                                                 \
       const float *query, const float *rows, const uint32_t *indices, size_t count, size_t dimension,                 \
       double *results) {                                                                                              \
     size_t whole = dimension & ~(size_t)7, rest = dimension - whole;                                                  \

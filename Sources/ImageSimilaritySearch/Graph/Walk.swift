@@ -80,6 +80,7 @@ extension NearNode {
   private func distances(
     _ nodes: GraphNodes, _ record: UnsafePointer<UInt8>, _ others: [GraphNodes.Node]
   ) -> [NearNode] {
+    if others.isEmpty { return [] }
     var view = unsafe nodes.view
     return unsafe [NearNode](unsafeUninitializedCapacity: others.count) { near, count in
       count = others.count
