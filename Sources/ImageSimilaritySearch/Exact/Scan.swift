@@ -106,19 +106,27 @@ struct Scan: Sendable {
     let rankings = Rankings(count: part.queries.count, request, sources: sources, metric: metric) { i in
       Rankings.Query(elements: queries[first + i], squaredNorm: coded.squaredNorms[first + i])
     }
+    var products = ProductScan(queries, rows: part.queries, coded: coded, metric: metric, sliceRows: sliceRows)
     for slice in slices {
       try Task.checkCancellation()
       let source = sources[slice.source]
+      let consider = { (query: Int, row: Int, key: Float) in
+        guard !(key > rankings.limits[query]), source.isLive(row) else { return }
+        if let filter, try !filter(slice.source, row) { return }
+        try rankings.offer(query, key: key, source: slice.source, row: row)
+      }
+      if products != nil {
+        for row in slice.rows { try source.verifyElements(ofRow: row) }
+        try products?.scan(source.vectors, rows: slice.rows, limit: { rankings.limits[$0] }, consider)
+        continue
+      }
       for start in stride(from: 0, to: tiles.count, by: ScanQueries.tileRows) {
         let tile = start..<min(start + ScanQueries.tileRows, tiles.count)
         tiles.scan(tile, source.vectors, rows: slice.rows, limits: rankings.limits[...], into: results)
         for (i, query) in tile.enumerated() {
           for n in 0..<results.count(i) {
             let found = results[i, n, scanned: slice.rows.count]
-            let row = slice.rows.lowerBound + found.row
-            guard !(found.key > rankings.limits[query]), source.isLive(row) else { continue }
-            if let filter, try !filter(slice.source, row) { continue }
-            try rankings.offer(query, key: found.key, source: slice.source, row: row)
+            try consider(query, slice.rows.lowerBound + found.row, found.key)
           }
         }
       }
