@@ -3,10 +3,9 @@ internal import Synchronization
 
 /// OpenBLAS's settings, which belong to the whole process.
 ///
-/// A search of many queries multiplies with OpenBLAS where the processor has no kernels for codes; networks have products of their
-/// own. Searches are parallel over
-/// queries and vectors, so each product should run on the thread that asks for it. The first product sets one thread,
-/// unless the application has called ``apply(threads:)`` before.
+/// A search of many queries multiplies with OpenBLAS where the processor has no kernels for codes; networks have products of
+/// their own. Searches are parallel over queries and vectors, so each product should run on the thread that asks for it. The
+/// first product sets one thread, unless the application has called ``apply(threads:)`` before.
 public enum BLASSettings {
   private static let isApplied = Mutex(false)
 
