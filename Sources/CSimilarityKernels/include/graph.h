@@ -31,8 +31,6 @@ typedef struct {
   size_t code_bytes;
   // Whether distances are squared Euclidean ones; negative inner products otherwise.
   int is_euclidean;
-  // Nodes there is room for.
-  size_t capacity;
   // Level 0: `2 * m` links a node. Levels above: `m` links a level, from upper[upper_starts[node] + (level - 1) * m] on. Unused
   // links, which come last, are -1.
   size_t m;
@@ -49,7 +47,7 @@ typedef uint64_t imsim_near;
 typedef struct {
   // A bit a node there is room for, all 0 between walks.
   uint64_t *visited;
-  // For `capacity` nodes.
+  // For all nodes there is room for.
   uint32_t *visited_nodes;
   // For 2 * m nodes.
   uint32_t *fresh;

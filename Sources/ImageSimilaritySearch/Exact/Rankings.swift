@@ -57,8 +57,7 @@ import ImageSimilarityCore
   func finish(_ i: Int) throws(SimilarityError) -> [Neighbor] {
     try compare(i)
     candidates[i] = []
-    let neighbors = try shortlists[i].neighbors(sources)
-    return neighbors
+    return try shortlists[i].neighbors(sources)
   }
 
   /// Ranks all candidates that the falling limit does not rule out, and forgets them.

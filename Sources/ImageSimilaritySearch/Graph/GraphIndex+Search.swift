@@ -2,6 +2,7 @@ public import ImageSimilarityCore
 
 extension GraphIndex {
   private typealias Node = GraphNodes.Node
+  private typealias Query = Rankings.Query
 
   /// So many vectors are compared one by one.
   private static let scannedCount = 1024
@@ -76,16 +77,6 @@ extension GraphIndex {
     return wanted == 0 ? 1 : Double(hits) / Double(wanted)
   }
 
-  private struct Query {
-    var elements: [Float]
-    var squaredNorm: Double
-
-    init(_ queries: EmbeddingMatrix, _ row: Int) {
-      elements = queries[row]
-      squaredNorm = queries[rows: row..<row + 1].squaredNorms()[0]
-    }
-  }
-
   private func answer(
     _ queries: EmbeddingMatrix, _ rows: Range<Int>, _ request: SearchRequest, ef: Int,
     _ isIncluded: (@Sendable (String) -> Bool)?
@@ -120,7 +111,7 @@ extension GraphIndex {
       let passing = beam.map(\.node).filter(passes)
       if let k = request.k {
         // A beam may be short of live nodes where others are just being removed, or pass less often than the sample did.
-        guard passing.count >= min(k, nodes.count) || beam.count == passing.count && passing.count == nodes.count else {
+        guard passing.count >= min(k, nodes.count) else {
           let near = nearest(nodes.liveNodes.filter(passes), query, k, ef: ef, walk)
           return Array(near.prefix { $0.distance <= radius }.prefix(k))
         }
@@ -172,6 +163,12 @@ extension GraphIndex {
       case .innerProduct: near.value
       }
     }
+  }
+}
+
+extension Rankings.Query {
+  fileprivate init(_ queries: EmbeddingMatrix, _ row: Int) {
+    self.init(elements: queries[row], squaredNorm: queries[rows: row..<row + 1].squaredNorms()[0])
   }
 }
 

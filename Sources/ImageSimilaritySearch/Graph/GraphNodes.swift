@@ -246,7 +246,7 @@ import ImageSimilarityCore
   var view: imsim_graph {
     unsafe imsim_graph(
       records: records.start, stride: stride, code_bytes: codeBytes, is_euclidean: metric == .euclidean ? 1 : 0,
-      capacity: capacity, m: m, links: links.start, upper: upper.start, upper_starts: upperStarts.start)
+      m: m, links: links.start, upper: upper.start, upper_starts: upperStarts.start)
   }
 }
 

@@ -9,28 +9,20 @@ import ImageSimilarityFiles
 
 extension Manifest {
   /// A file whose checksums lie in another one.
-  struct PlainFile: Codable, Hashable {
+  struct PlainFile: ManifestFile {
     var file: String
     var bytes: Int
-
-    func map(in folder: ModelFolder) throws(SimilarityError) -> MappedFile {
-      try Manifest.map(file, bytes: bytes, in: folder)
-    }
   }
 
   /// A safetensors file that holds its checksums. Its digest, the SHA-256 of its header and its checksums, covers all.
-  struct CheckedFile: Codable, Hashable {
+  struct CheckedFile: ManifestFile {
     var file: String
     var bytes: Int
     var digest: String
-
-    func map(in folder: ModelFolder) throws(SimilarityError) -> MappedFile {
-      try Manifest.map(file, bytes: bytes, in: folder)
-    }
   }
 
   /// A file that is read as a whole, and the number of things in it.
-  struct CountedFile: Codable, Hashable {
+  struct CountedFile: ManifestFile {
     var file: String
     var bytes: Int
     var sha256: String
@@ -38,10 +30,6 @@ extension Manifest {
 
     func read(in folder: ModelFolder) throws(SimilarityError) -> Data {
       try contents(of: map(in: folder))
-    }
-
-    func map(in folder: ModelFolder) throws(SimilarityError) -> MappedFile {
-      try Manifest.map(file, bytes: bytes, in: folder)
     }
 
     /// The bytes, if they are those that were written.
@@ -61,9 +49,17 @@ extension Manifest {
       return CountedFile(file: file, bytes: data.count, sha256: SHA256.hexDigest(of: data), count: count)
     }
   }
+}
 
-  /// Maps a file that has the size that the manifest says.
-  private static func map(_ file: String, bytes: Int, in folder: ModelFolder) throws(SimilarityError) -> MappedFile {
+/// A file in the folder of segments, as the manifest names it.
+protocol ManifestFile: Codable, Hashable {
+  var file: String { get }
+  var bytes: Int { get }
+}
+
+extension ManifestFile {
+  /// Maps the file, which has the size that the manifest says.
+  func map(in folder: ModelFolder) throws(SimilarityError) -> MappedFile {
     let url = folder.segment(file)
     guard FileManager.default.fileExists(atPath: url.path) else {
       throw SimilarityError(.modelCorrupt, "\(url.path) is missing, and the manifest names it")
