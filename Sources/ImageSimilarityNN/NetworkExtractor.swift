@@ -44,19 +44,33 @@ public struct NetworkExtractor: FeatureExtractor {
     preprocessing: Preprocessing? = nil, resize: ResizeMode = defaultResize, precision: Precision = .fp32,
     calibration: Calibration? = nil
   ) throws(SimilarityError) {
+    let path = weights.file.isMapped ? weights.file.url.standardizedFileURL.path : nil
+    try self.init(
+      backbone, source: weights, weightsPath: path, layer: layer, preprocessing: preprocessing, resize: resize,
+      precision: precision, calibration: calibration)
+  }
+
+  /// - Parameters:
+  ///   - weightsPath: The absolute path of the file that the weights come from.
+  ///   - layerName: What the fingerprint says of the layer; its name where nil.
+  package init(
+    _ backbone: any Backbone, source: any WeightSource, weightsPath: String?, layer: EmbeddingLayer = .pooled,
+    layerName: String? = nil, preprocessing: Preprocessing? = nil, resize: ResizeMode = defaultResize,
+    precision: Precision = .fp32, calibration: Calibration? = nil
+  ) throws(SimilarityError) {
     let preprocessing = preprocessing ?? backbone.preprocessing
-    let digest = weights.digest
+    let digest = source.digest
     try Self.check(precision, calibration, architecture: backbone.name, weights: digest)
     plan = try NetworkPlan(
-      backbone, layer: layer, parameters: NetworkParameters(file: weights), preprocessing: preprocessing,
+      backbone, layer: layer, parameters: NetworkParameters(file: source), preprocessing: preprocessing,
       precision: precision, calibration: calibration)
     specification = ExtractorSpecification(
       input: ImageGeometry(size: backbone.inputSize, resize: resize),
       fingerprint: ExtractorFingerprint(
-        architecture: backbone.name, weights: digest, preprocessing: preprocessing.rawValue, layer: layer.rawValue,
-        dimension: plan.dimension, revision: Self.numericsRevision, precision: precision.fingerprint(calibration)),
-      weightsPath: weights.file.isMapped ? weights.file.url.standardizedFileURL.path : nil,
-      calibration: calibration?.json)
+        architecture: backbone.name, weights: digest, preprocessing: preprocessing.rawValue,
+        layer: layerName ?? layer.rawValue, dimension: plan.dimension, revision: Self.numericsRevision,
+        precision: precision.fingerprint(calibration)),
+      weightsPath: weightsPath, calibration: calibration?.json)
   }
 
   public func makeWorkspace() -> NetworkWorkspace { NetworkWorkspace(plan: plan) }

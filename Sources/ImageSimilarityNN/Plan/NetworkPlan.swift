@@ -1,11 +1,11 @@
 internal import CSimilarityKernels
-internal import ImageSimilarityCore
+package import ImageSimilarityCore
 
 /// A network ready to run: immutable, shared by all workers.
 ///
 /// Batch normalisation is folded into the weights, activations and residual additions into the convolution before them, and
 /// every activation tensor has its place in one arena that a worker allocates once.
-final class NetworkPlan: Sendable {
+package final class NetworkPlan: Sendable {
   struct Window: Sendable {
     var inHeight: Int
     var inWidth: Int
@@ -79,7 +79,7 @@ final class NetworkPlan: Sendable {
   /// Prepares the network between the picture and `layer`.
   ///
   /// Throws ``SimilarityError/Code/weightsMismatch`` where the tensors are not exactly those of the network.
-  init(
+  convenience init(
     _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, preprocessing: Preprocessing,
     precision: Precision, calibration: Calibration?
   ) throws(SimilarityError) {
@@ -88,20 +88,38 @@ final class NetworkPlan: Sendable {
     guard let target = layer == .pooled ? outputs.pooled : outputs.scores else {
       throw SimilarityError(.invalidArgument, "\(backbone.name) has no layer '\(layer.rawValue)'")
     }
-    precondition(target.height == 1 && target.width == 1, "\(backbone.name): the embedding is a vector")
     let nodes = Self.nodes(of: network, leadingTo: target)
     try parameters.check(nodes: nodes, allNodes: network.nodes, backbone: backbone.name, layer: layer)
+    try self.init(
+      network, nodes: nodes, output: target, parameters: parameters, preprocessing: preprocessing,
+      precision: precision, calibration: calibration)
+  }
 
+  private init(
+    _ network: NetworkBuilder, nodes: [NetworkBuilder.Node], output: NetworkBuilder.Value,
+    parameters: NetworkParameters, preprocessing: Preprocessing, precision: Precision, calibration: Calibration?
+  ) throws(SimilarityError) {
+    precondition(output.height == 1 && output.width == 1, "an embedding is a vector")
     var compiler = try PlanCompiler(
-      input: network.input, nodes: nodes, output: target, parameters: parameters, preprocessing: preprocessing,
-      element: Element(precision), calibration: calibration)
+      input: network.input, nodes: nodes, storage: network.storage, output: output, parameters: parameters,
+      preprocessing: preprocessing, element: Element(precision), calibration: calibration)
     self.segments = try compiler.compile()
-    self.inputSize = backbone.inputSize
-    self.output = compiler.arena.slot(target)
-    precondition(output.element == .fp32, "\(backbone.name): the embedding is pooled or linear")
-    self.dimension = target.channels
+    self.inputSize = PixelSize(width: network.input.width, height: network.input.height)
+    self.output = compiler.arena.slot(output)
+    precondition(self.output.element == .fp32, "the embedding is pooled or linear")
+    self.dimension = output.channels
     self.arenaBytes = compiler.arena.count + compiler.scratchBytes
     self.constants = Constants(memory: compiler.constants)
+  }
+
+  /// Computes a vector of a network whose inputs are ``NetworkBuilder/argument(shape:)``, once, in fp32.
+  package static func evaluate(
+    _ network: NetworkBuilder, _ output: NetworkBuilder.Value, weights: any WeightSource, arguments: [[Float]]
+  ) throws(SimilarityError) -> [Float] {
+    let plan = try NetworkPlan(
+      network, nodes: nodes(of: network, leadingTo: output), output: output,
+      parameters: NetworkParameters(file: weights), preprocessing: .imagenet, precision: .fp32, calibration: nil)
+    return plan.run(arguments: arguments)
   }
 
   /// The layers that `target` depends on, in the order in which they run.
