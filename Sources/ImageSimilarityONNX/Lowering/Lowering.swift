@@ -182,21 +182,27 @@ struct Lowering {
     return tensor
   }
 
-  /// The elements of an input of integers; nil where it is left out.
-  func integers(_ node: OperatorNode, _ index: Int) throws(SimilarityError) -> [Int]? {
-    guard node.has(index) else { return nil }
-    return try constant(node, index).integers().map { Int($0) }
+  /// The elements of an input of integers, or of the attribute that stood for it in earlier opsets; nil where it is left out.
+  func integers(_ node: OperatorNode, _ index: Int, or attribute: String? = nil) throws(SimilarityError) -> [Int]? {
+    if node.has(index) { return try constant(node, index).integers().map { Int($0) } }
+    guard let attribute else { return nil }
+    return try node.integers(attribute)
   }
 
-  /// The elements of an input of numbers; nil where it is left out.
-  func floats(_ node: OperatorNode, _ index: Int) throws(SimilarityError) -> [Float]? {
-    guard node.has(index) else { return nil }
-    return try constant(node, index).floats()
+  /// The elements of an input of numbers, or of the attribute that stood for it; nil where it is left out.
+  func floats(_ node: OperatorNode, _ index: Int, or attribute: String? = nil) throws(SimilarityError) -> [Float]? {
+    if node.has(index) { return try constant(node, index).floats() }
+    guard let attribute else { return nil }
+    return try node.floats(attribute)
   }
 
-  /// An input of one number; nil where it is left out.
-  func scalar(_ node: OperatorNode, _ index: Int) throws(SimilarityError) -> Float? {
-    guard let values = try floats(node, index) else { return nil }
+  /// An input of one number, or the attribute that stood for it; nil where it is left out.
+  func scalar(_ node: OperatorNode, _ index: Int, or attribute: String? = nil) throws(SimilarityError) -> Float? {
+    guard node.has(index) else {
+      guard let attribute else { return nil }
+      return try node.float(attribute)
+    }
+    let values = try constant(node, index).floats()
     guard values.count == 1 else {
       throw malformed("its input \(index + 1) is expected to be one number, and has \(values.count)")
     }
@@ -242,19 +248,5 @@ extension ONNXGraph {
       for name in node.inputs where !name.isEmpty { readers[name, default: 0] += 1 }
     }
     return readers
-  }
-
-  /// The graph without the nodes that `outputs` do not depend on.
-  func reduced(to outputs: [String]) -> ONNXGraph {
-    var needed = Set(outputs)
-    var kept: [ONNXNode] = []
-    for node in nodes.reversed() where node.outputs.contains(where: { !$0.isEmpty && needed.contains($0) }) {
-      needed.formUnion(node.inputs)
-      kept.append(node)
-    }
-    var graph = self
-    graph.nodes = kept.reversed()
-    graph.initializers = initializers.filter { needed.contains($0.key) }
-    return graph
   }
 }

@@ -12,8 +12,8 @@ extension Operators {
     var x = try lowering.tensor(node, 0)
     let rank = x.shape.count
     // Attributes before opset 11, axes from opset 18 on.
-    guard let pads = try lowering.integers(node, 1) ?? node.integers("pads") else { throw malformed("it has no pads") }
-    let value = try lowering.scalar(node, 2) ?? node.float("value", default: 0)
+    guard let pads = try lowering.integers(node, 1, or: "pads") else { throw malformed("it has no pads") }
+    let value = try lowering.scalar(node, 2, or: "value") ?? 0
     let listed = try lowering.integers(node, 3) ?? Array(0..<rank)
     guard pads.count == 2 * listed.count else {
       throw malformed("it has \(pads.count) pads for \(listed.count) axes")

@@ -19,11 +19,8 @@ extension Operators {
       let attributes = try WindowAttributes(node, kernel: nil, over: spatial)
       _ = try TensorLimits.check(x.shape.prefix(2) + attributes.outputSize)
       if attributes.isGlobal(over: spatial) { return [.tensor(globalAverage(&lowering, x))] }
-      let countsPadding = try node.flag("count_include_pad")
-      guard !(countsPadding && attributes.isOverhanging) else {
-        throw unsupported("it counts padding, and windows reach over the padding")
-      }
-      return [.tensor(pool(&lowering, x, .average(countsPadding: countsPadding), attributes))]
+      let kind = NetworkBuilder.PoolKind.average(countsPadding: try node.flag("count_include_pad"))
+      return [.tensor(pool(&lowering, x, kind, attributes))]
     },
     "GlobalAveragePool": Rule { lowering, node throws(SimilarityError) in
       let x = try lowering.tensor(node, 0)
@@ -56,7 +53,7 @@ extension Operators {
   ) -> NetworkBuilder.Tensor {
     lowering.network.pool(
       x, kind, kernel: attributes.kernel, stride: attributes.stride, dilation: attributes.dilation,
-      padBefore: attributes.padBefore, outputSize: attributes.outputSize)
+      padBefore: attributes.padBefore, padAfter: attributes.padAfter, outputSize: attributes.outputSize)
   }
 
   /// The mean over all spatial axes, which stay, of one element.

@@ -3,10 +3,7 @@ internal import ImageSimilarityNN
 
 extension Operators {
   static let reductionRules: [String: Rule] = [
-    "ReduceMean": reduction { lowering, x, axes in
-      axes == [2, 3] && x.shape.count == 4
-        ? globalAverage(&lowering, x) : lowering.network.reduce(.mean, x, axes: axes, keepsAxes: true)
-    },
+    "ReduceMean": reduction(.mean),
     "ReduceSum": reduction(.sum),
     "ReduceMax": reduction(.max),
     "ReduceMin": reduction(.min),
@@ -43,7 +40,7 @@ extension Operators {
   ) -> Rule {
     Rule(constants: [1]) { lowering, node throws(SimilarityError) in
       let x = try lowering.tensor(node, 0)
-      let given = try lowering.integers(node, 1) ?? node.integers("axes") ?? []
+      let given = try lowering.integers(node, 1, or: "axes") ?? []
       if given.isEmpty, try node.flag("noop_with_empty_axes") { return [.tensor(x)] }
       let axes = given.isEmpty ? Array(x.shape.indices) : try axes(given, rank: x.shape.count)
       // A single number has no axes to be reduced over.

@@ -82,10 +82,10 @@ extension Operators {
   ) throws(SimilarityError) -> [Lowering.Value] {
     var x = try lowering.tensor(node, 0)
     // Attributes before opset 10.
-    guard let starts = try lowering.integers(node, 1) ?? node.integers("starts"),
-      let ends = try lowering.integers(node, 2) ?? node.integers("ends")
+    guard let starts = try lowering.integers(node, 1, or: "starts"),
+      let ends = try lowering.integers(node, 2, or: "ends")
     else { throw malformed("it has no starts and ends") }
-    let axes = try lowering.integers(node, 3) ?? node.integers("axes") ?? Array(starts.indices)
+    let axes = try lowering.integers(node, 3, or: "axes") ?? Array(starts.indices)
     let steps = try lowering.integers(node, 4) ?? [Int](repeating: 1, count: starts.count)
     guard [ends.count, axes.count, steps.count].allSatisfy({ $0 == starts.count }) else {
       throw malformed("it has \(starts.count) starts, \(ends.count) ends, \(axes.count) axes and \(steps.count) steps")
@@ -118,7 +118,7 @@ extension Operators {
     let axis = try axis(node.integer("axis", default: 0), rank: x.shape.count)
     let size = x.shape[axis]
     let sizes: [Int]
-    if let given = try lowering.integers(node, 1) ?? node.integers("split") {
+    if let given = try lowering.integers(node, 1, or: "split") {
       sizes = given
     } else {
       let parts = node.node.outputs.count

@@ -56,7 +56,7 @@ extension Operators {
     _ lowering: inout Lowering, _ node: OperatorNode
   ) throws(SimilarityError) -> [Lowering.Value] {
     let x = try lowering.tensor(node, 0)
-    guard var shape = try lowering.integers(node, 1) ?? node.integers("shape") else {
+    guard var shape = try lowering.integers(node, 1, or: "shape") else {
       throw malformed("it has no shape")
     }
     if !(try node.flag("allowzero")) {
@@ -88,7 +88,7 @@ extension Operators {
     _ lowering: inout Lowering, _ node: OperatorNode
   ) throws(SimilarityError) -> [Lowering.Value] {
     let x = try lowering.tensor(node, 0)
-    let given = try lowering.integers(node, 1) ?? node.integers("axes")
+    let given = try lowering.integers(node, 1, or: "axes")
     let dropped: [Int]
     if let given {
       dropped = try axes(given, rank: x.shape.count)
@@ -106,7 +106,7 @@ extension Operators {
     _ lowering: inout Lowering, _ node: OperatorNode
   ) throws(SimilarityError) -> [Lowering.Value] {
     let x = try lowering.tensor(node, 0)
-    guard let given = try lowering.integers(node, 1) ?? node.integers("axes") else { throw malformed("it has no axes") }
+    guard let given = try lowering.integers(node, 1, or: "axes") else { throw malformed("it has no axes") }
     var shape = x.shape
     for axis in try axes(given, rank: x.shape.count + given.count) { shape.insert(1, at: axis) }
     return [.tensor(lowering.network.reshaped(x, to: try TensorLimits.check(shape)))]

@@ -102,8 +102,8 @@ extension Operators {
     _ lowering: inout Lowering, _ node: OperatorNode
   ) throws(SimilarityError) -> [Lowering.Value] {
     // Limits are attributes before opset 11.
-    let low = try lowering.scalar(node, 1) ?? node.float("min", default: -.infinity)
-    let high = try lowering.scalar(node, 2) ?? node.float("max", default: .infinity)
+    let low = try lowering.scalar(node, 1, or: "min") ?? -.infinity
+    let high = try lowering.scalar(node, 2, or: "max") ?? .infinity
     if low == -.infinity, high == .infinity { return [try lowering.required(node, 0)] }
     // Where they contradict each other, the upper one counts.
     return [try activated(&lowering, node, low: min(low, high), high: high)]
@@ -126,7 +126,7 @@ extension Operators {
   private static func dropout(
     _ lowering: inout Lowering, _ node: OperatorNode
   ) throws(SimilarityError) -> [Lowering.Value] {
-    let ratio = try lowering.scalar(node, 1) ?? node.float("ratio", default: 0.5)
+    let ratio = try lowering.scalar(node, 1, or: "ratio") ?? 0.5
     if node.has(2), try lowering.constant(node, 2).integers() != [0], ratio != 0 {
       throw unsupported("it is in training mode")
     }

@@ -9,8 +9,6 @@ struct WindowAttributes {
   var padBefore: [Int]
   var padAfter: [Int]
   var outputSize: [Int]
-  /// Whether the last windows reach over the padding.
-  var isOverhanging = false
 
   /// - Parameters:
   ///   - kernel: where the node does not say it.
@@ -67,7 +65,6 @@ struct WindowAttributes {
       var count = (isCeiling ? span + stride[axis] - 1 : span) / stride[axis] + 1
       // A window that would begin beyond the input sees nothing.
       if isCeiling, (count - 1) * stride[axis] >= size[axis] + padBefore[axis] { count -= 1 }
-      if (count - 1) * stride[axis] > span { isOverhanging = true }
       outputSize.append(count)
     }
   }
