@@ -49,7 +49,7 @@ let package = Package(
     .executableTarget(
       name: "imsim",
       dependencies: [
-        "ImageSimilarityKit", "CDemoPhotos",
+        "ImageSimilarityKit", "ImageSimilarityONNX", "CDemoPhotos",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 

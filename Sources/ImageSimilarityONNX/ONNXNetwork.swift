@@ -21,7 +21,8 @@ public import ImageSimilarityNN
 /// single precision, or in what ``NetworkExtractor`` is asked for.
 public struct ONNXNetwork: Backbone {
   /// `onnx`, of all of them: the weights' digest tells them apart.
-  public let name = "onnx"
+  public let name = Self.architecture
+  static let architecture = "onnx"
   public let inputSize: PixelSize
   public let preprocessing: Preprocessing
   /// The name of the tensor that is the embedding.

@@ -149,8 +149,8 @@ struct Lowering {
         continue
       }
       let tensor = try part.recorded(value, name: "\(node.name)[\(index)]")
-      let floats = try NetworkPlan.evaluate(
-        part.network, part.network.vector([tensor]), weights: part.weights, arguments: [])
+      let vector = part.network.vector([tensor])
+      let floats = try NetworkPlan.evaluate(part.network, vector, weights: part.weights, arguments: [])
       results.append(.constant(ONNXTensor(shape: tensor.shape, floats: floats)))
     }
     return results

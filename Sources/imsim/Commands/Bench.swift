@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ImageSimilarityKit
+internal import ImageSimilarityONNX
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
@@ -18,12 +19,16 @@ struct Bench: AsyncParsableCommand {
         imsim bench
         imsim bench --backbone resnet-50 --weights resnet50.pth --batch 1 --threads 2 --json
         imsim bench --backbone resnet-50 --random-weights 1 --precision bf16
+        imsim bench --backbone my-net.onnx
       """)
 
   @Option(
     help: ArgumentHelp(
-      "The network; see 'imsim backbones'. Default: \(NetworkExtractor.bundledBackbone).", valueName: "name"))
+      "The network: a name of 'imsim backbones', or an ONNX file. Default: \(NetworkExtractor.bundledBackbone).",
+      valueName: "name or net.onnx"))
   var backbone = NetworkExtractor.bundledBackbone
+
+  @OptionGroup var onnx: ONNXOptions
 
   @Option(help: ArgumentHelp("The network's weights. The default backbone comes with its own.", valueName: "file"))
   var weights: String?
@@ -97,12 +102,12 @@ struct Bench: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let pictures = try decodedPhotos()
     let random = try randomWeights.map { try Backbones.named(backbone).randomWeights(seed: $0) }
-    let scales = precision == .int8 ? try scales(random, pictures) : nil
+    let scales = precision == .int8 ? try scales(random) : nil
     let start = ContinuousClock.now
     let extractor = try makeExtractor(random, precision, scales)
     let preparation = start.duration(to: .now) / .seconds(1)
+    let pictures = try decodedPhotos(extractor)
     let meter = ThroughputMeter(
       extractor: extractor, pictures: pictures, batch: batch, threads: threads, seconds: seconds)
     let result = try meter.measure()
@@ -125,16 +130,15 @@ struct Bench: AsyncParsableCommand {
   }
 
   /// The bundled photographs as the network takes them.
-  private func decodedPhotos() throws -> [RGBImage] {
-    let geometry = ImageGeometry(
-      size: try Backbones.named(backbone).inputSize, resize: NetworkExtractor.defaultResize)
+  private func decodedPhotos(_ extractor: NetworkExtractor) throws -> [RGBImage] {
     let decoder = VipsImageDecoder()
-    return try DemoPhotos.all.map { try decoder.decode(.data($0.jpeg), as: geometry) }
+    return try DemoPhotos.all.map { try decoder.decode(.data($0.jpeg), as: extractor.specification.input) }
   }
 
-  private func scales(_ random: WeightsFile?, _ pictures: [RGBImage]) throws -> Calibration {
+  private func scales(_ random: WeightsFile?) throws -> Calibration {
     if let calibration { return try Calibration(contentsOf: URL(argument: calibration)) }
-    return try makeExtractor(random, .fp32, nil).calibration(on: ImageBatch(pictures))
+    let exact = try makeExtractor(random, .fp32, nil)
+    return try exact.calibration(on: ImageBatch(decodedPhotos(exact)))
   }
 
   private func makeExtractor(
@@ -145,12 +149,13 @@ struct Bench: AsyncParsableCommand {
         Backbones.named(backbone), weights: random, layer: layer, preprocessing: preprocessing, precision: precision,
         calibration: calibration)
     }
-    do throws(SimilarityError) {
-      return try NetworkExtractor(
-        named: backbone, weights: weights.map { URL(argument: $0) }, layer: layer, preprocessing: preprocessing,
-        precision: precision, calibration: calibration)
-    } catch {
-      guard weights == nil, error.code == .weightsUnreadable else { throw error }
+    do {
+      return try ExtractorChoice(
+        backbone: backbone, onnx: onnx.choice, weights: weights, layer: layer, preprocessing: preprocessing,
+        precision: precision, calibration: calibration
+      ).makeExtractor()
+    } catch let error as SimilarityError {
+      guard weights == nil, error.code == .weightsUnreadable, OfficialWeights.of(backbone) != nil else { throw error }
       throw SimilarityError(error.code, error.message + "\nor measure the architecture alone with --random-weights 1")
     }
   }

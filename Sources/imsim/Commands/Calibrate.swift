@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ImageSimilarityKit
+internal import ImageSimilarityONNX
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
@@ -29,8 +30,11 @@ struct Calibrate: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The network; see 'imsim backbones'. Default: \(NetworkExtractor.bundledBackbone).", valueName: "name"))
+      "The network: a name of 'imsim backbones', or an ONNX file. Default: \(NetworkExtractor.bundledBackbone).",
+      valueName: "name or net.onnx"))
   var backbone = NetworkExtractor.bundledBackbone
+
+  @OptionGroup var onnx: ONNXOptions
 
   @Option(help: ArgumentHelp("The network's weights. The default backbone comes with its own.", valueName: "file"))
   var weights: String?
@@ -57,9 +61,10 @@ struct Calibrate: AsyncParsableCommand {
   func run() async throws {
     let collection = try ImageCollection.arguments(paths)
     let calibration = try await interruptible { [self] in
-      let extractor = try NetworkExtractor(
-        named: backbone, weights: weights.map { URL(argument: $0) }, layer: layer, preprocessing: preprocessing,
-        resize: resize)
+      let extractor = try ExtractorChoice(
+        backbone: backbone, onnx: onnx.choice, weights: weights, layer: layer, preprocessing: preprocessing,
+        resize: resize
+      ).makeExtractor()
       return try await extractor.calibration(on: collection, pictures: pictures)
     }
     try calibration.write(to: URL(argument: output))

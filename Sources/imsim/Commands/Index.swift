@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ImageSimilarityKit
+internal import ImageSimilarityONNX
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
@@ -111,7 +112,7 @@ struct Index: AsyncParsableCommand {
   }
 
   private func openOrCreate(_ url: URL, for collection: ImageCollection) async throws -> SimilarityModel {
-    var options = SimilarityModel.Options()
+    var options = SimilarityModel.Options.commandLine
     options.threads = workers.threads
     options.elements = storage ?? .fp32
     guard SimilarityModel.exists(at: url) else {

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import ImageSimilarityKit
+internal import ImageSimilarityONNX
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
@@ -55,10 +56,8 @@ struct Query: AsyncParsableCommand {
 
   func run() async throws {
     let url = URL(argument: model)
-    var extractor = ExtractorOptions()
-    extractor.weights = weights
-    let model = try await SimilarityModel.open(
-      at: url, extractor: weights == nil ? nil : try extractor.makeExtractor(reopening: url))
+    let extractor = try weights.map { try ExtractorOptions.parse(["--weights", $0]).makeExtractor(reopening: url) }
+    let model = try await SimilarityModel.open(at: url, extractor: extractor, options: .commandLine)
     if model.count == 0 { warn("\(self.model) holds no pictures") }
     let queries =
       images.map { (name: $0, query: ImageQuery.file(URL(argument: $0))) } + id.map { (name: $0, query: .id($0)) }

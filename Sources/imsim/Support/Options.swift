@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import ImageSimilarityKit
+internal import ImageSimilarityONNX
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
@@ -18,8 +19,11 @@ extension Metric: ExpressibleByArgument {}
 struct ExtractorOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The network; see 'imsim backbones'. Default: \(NetworkExtractor.bundledBackbone).", valueName: "name"))
+      "The network: a name of 'imsim backbones', or an ONNX file. Default: \(NetworkExtractor.bundledBackbone).",
+      valueName: "name or net.onnx"))
   var backbone: String?
+
+  @OptionGroup var onnx: ONNXOptions
 
   @Option(
     help: ArgumentHelp(
@@ -48,6 +52,7 @@ struct ExtractorOptions: ParsableArguments {
 
   var isEmpty: Bool {
     backbone == nil && weights == nil && preprocessing == nil && resize == nil && precision == nil && calibration == nil
+      && onnx.isEmpty
   }
 
   /// Prepares the network; in int8 without a calibration, it is measured on `collection`.
@@ -55,7 +60,7 @@ struct ExtractorOptions: ParsableArguments {
     layer: EmbeddingLayer = .pooled, calibratingOn collection: ImageCollection
   ) async throws -> NetworkExtractor {
     try await ExtractorChoice(
-      backbone: backbone ?? NetworkExtractor.bundledBackbone, weights: weights, layer: layer,
+      backbone: backbone ?? NetworkExtractor.bundledBackbone, onnx: onnx.choice, weights: weights, layer: layer,
       preprocessing: preprocessing, resize: resize ?? NetworkExtractor.defaultResize, precision: precision ?? .fp32,
       calibration: readCalibration()
     ).makeExtractor(calibratingOn: collection)
@@ -65,16 +70,23 @@ struct ExtractorOptions: ParsableArguments {
   func makeExtractor(reopening model: URL) throws -> NetworkExtractor {
     let specification = try SimilarityModel.specification(ofModelAt: model)
     let fingerprint = specification.fingerprint
-    let isSameBackbone = backbone == nil || backbone == fingerprint.architecture
     let precision = precision ?? Precision(fingerprint: fingerprint.precision) ?? .fp32
-    return try ExtractorChoice(
-      backbone: backbone ?? fingerprint.architecture,
-      weights: weights ?? (isSameBackbone ? specification.weightsPath : nil),
-      layer: EmbeddingLayer(rawValue: fingerprint.layer) ?? .pooled,
-      preprocessing: preprocessing ?? (isSameBackbone ? Preprocessing(rawValue: fingerprint.preprocessing) : nil),
+    var choice = ExtractorChoice(
+      backbone: backbone ?? fingerprint.architecture, onnx: onnx.choice, weights: weights, preprocessing: preprocessing,
       resize: resize ?? specification.input.resize, precision: precision,
-      calibration: readCalibration() ?? (precision == .int8 ? Calibration(storedIn: specification) : nil)
-    ).makeExtractor()
+      calibration: try readCalibration() ?? (precision == .int8 ? Calibration(storedIn: specification) : nil))
+    if ONNXNetwork.made(specification) {
+      choice.backbone = backbone ?? weights ?? specification.weightsPath ?? choice.backbone
+      choice.weights = nil
+      choice.onnx.outputTensor = onnx.outputTensor ?? fingerprint.layer
+      choice.onnx.inputSize = onnx.inputSize ?? specification.input.size
+      choice.preprocessing = preprocessing ?? Preprocessing(rawValue: fingerprint.preprocessing)
+    } else if backbone == nil || backbone == fingerprint.architecture {
+      choice.weights = weights ?? specification.weightsPath
+      choice.preprocessing = preprocessing ?? Preprocessing(rawValue: fingerprint.preprocessing)
+    }
+    if let layer = EmbeddingLayer(rawValue: fingerprint.layer) { choice.layer = layer }
+    return try choice.makeExtractor()
   }
 
   private func readCalibration() throws -> Calibration? {
@@ -82,23 +94,84 @@ struct ExtractorOptions: ParsableArguments {
   }
 }
 
+/// What an ONNX file leaves open.
+struct ONNXOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Of an ONNX file: the tensor that is the embedding. Default: what the classifier reads.", valueName: "name"))
+  var outputTensor: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Of an ONNX file that takes pictures of any size: the size that they get. Default: 224x224.",
+      valueName: "width x height"),
+    transform: { text in
+      let sides = text.lowercased().split(separator: "x").compactMap { Int($0) }
+      guard sides.count == 2, sides.allSatisfy({ (1...4096).contains($0) }) else {
+        throw ValidationError("--input-size is a width and a height up to 4096, such as 224x224; found \(text)")
+      }
+      return PixelSize(width: sides[0], height: sides[1])
+    })
+  var inputSize: PixelSize?
+
+  var isEmpty: Bool { choice.isEmpty }
+  var choice: Choice { Choice(outputTensor: outputTensor, inputSize: inputSize) }
+
+  struct Choice {
+    var outputTensor: String?
+    var inputSize: PixelSize?
+
+    var isEmpty: Bool { outputTensor == nil && inputSize == nil }
+  }
+}
+
+extension SimilarityModel.Options {
+  /// Models of ONNX files open like others.
+  static var commandLine: SimilarityModel.Options {
+    var options = SimilarityModel.Options()
+    options.makeExtractor = { specification throws(SimilarityError) in
+      try ONNXNetwork.extractor(for: specification)
+    }
+    return options
+  }
+}
+
 /// What it takes to prepare a network.
-private struct ExtractorChoice {
+struct ExtractorChoice {
   var backbone: String
+  var onnx = ONNXOptions.Choice()
   var weights: String?
-  var layer: EmbeddingLayer
+  var layer = EmbeddingLayer.pooled
   var preprocessing: Preprocessing?
-  var resize: ResizeMode
-  var precision: Precision
+  var resize = NetworkExtractor.defaultResize
+  var precision = Precision.fp32
   var calibration: Calibration?
+
+  var isONNX: Bool { backbone.lowercased().hasSuffix(".onnx") }
 
   func makeExtractor() throws -> NetworkExtractor {
     if precision != .fp32, !NetworkExtractor.fasterPrecisions.contains(precision) {
       warn("\(precision.rawValue) is no faster than fp32 here: the processor has no instructions for it")
     }
-    return try NetworkExtractor(
-      named: backbone, weights: weights.map { URL(argument: $0) }, layer: layer, preprocessing: preprocessing,
-      resize: resize, precision: precision, calibration: calibration)
+    guard isONNX else {
+      guard onnx.isEmpty else {
+        throw ValidationError(
+          "--output-tensor and --input-size are for --backbone with an ONNX file, not for \(backbone)")
+      }
+      return try NetworkExtractor(
+        named: backbone, weights: weights.map { URL(argument: $0) }, layer: layer, preprocessing: preprocessing,
+        resize: resize, precision: precision, calibration: calibration)
+    }
+    guard weights == nil, layer == .pooled else {
+      throw ValidationError(
+        "an ONNX file has its own weights and tensors: leave out --weights, and name a tensor with --output-tensor "
+          + "instead of --layer")
+    }
+    let network = try ONNXNetwork(
+      contentsOf: URL(argument: backbone), outputTensor: onnx.outputTensor, inputSize: onnx.inputSize,
+      preprocessing: preprocessing ?? .imagenet)
+    if onnx.outputTensor == nil { warn(network.embeddingReason) }
+    return try NetworkExtractor(network, resize: resize, precision: precision, calibration: calibration)
   }
 
   /// Measures the calibration first where one is needed and none comes with the network.
