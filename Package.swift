@@ -8,6 +8,7 @@ let package = Package(
     .library(name: "ImageSimilarityKit", targets: ["ImageSimilarityKit"]),
     .library(name: "ImageSimilarityCore", targets: ["ImageSimilarityCore"]),
     .library(name: "ImageSimilarityTesting", targets: ["ImageSimilarityTesting"]),
+    .library(name: "ImageSimilarityWeights", targets: ["ImageSimilarityWeights"]),
     .executable(name: "imsim", targets: ["imsim"]),
   ],
   dependencies: [
@@ -35,12 +36,15 @@ let package = Package(
         "ImageSimilaritySearch",
       ]),
     .target(name: "ImageSimilarityTesting", dependencies: ["ImageSimilarityCore"]),
+    .target(
+      name: "ImageSimilarityWeights",
+      dependencies: ["ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN", "CCurl"]),
 
     // The command line.
     .executableTarget(
       name: "imsim",
       dependencies: [
-        "ImageSimilarityKit", "CDemoPhotos",
+        "ImageSimilarityKit", "ImageSimilarityWeights", "CDemoPhotos",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -56,6 +60,8 @@ let package = Package(
       name: "CVips", pkgConfig: "gobject-2.0", providers: [.apt(["libvips-dev"]), .brew(["vips"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .systemLibrary(
+      name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
 
     // Tests.
     .testTarget(name: "ImageSimilarityCoreTests", dependencies: ["ImageSimilarityCore", "ImageSimilarityTesting"]),
@@ -76,7 +82,10 @@ let package = Package(
     .testTarget(
       name: "ImageSimilarityKitTests", dependencies: ["ImageSimilarityKit", "ImageSimilarityTesting"],
       exclude: ["Goldens"]),
-    .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "imsim"]),
+    .testTarget(
+      name: "ImageSimilarityWeightsTests", dependencies: ["ImageSimilarityWeights", "MisbehavingServer"]),
+    .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "MisbehavingServer", "imsim"]),
+    .target(name: "MisbehavingServer", path: "Tests/MisbehavingServer"),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
