@@ -18,8 +18,9 @@ struct Download {
 
   /// Fills `partial`, going on from what is there.
   ///
+  /// - Returns: Whether the bytes come from several responses, so that they may not belong together.
   /// - Throws: ``SimilarityError``; `CancellationError`, which leaves what has arrived.
-  func run(into partial: PartialFile) throws {
+  func run(into partial: PartialFile) throws -> Bool {
     var pause = options.pause
     for attempt in 1...max(1, options.attempts) {
       do throws(TransferFailure) {
@@ -35,9 +36,10 @@ struct Download {
         pause = min(pause * 2, .seconds(60))
       }
     }
+    preconditionFailure("the last attempt returns or throws")
   }
 
-  private func request(_ partial: PartialFile) throws(TransferFailure) {
+  private func request(_ partial: PartialFile) throws(TransferFailure) -> Bool {
     let start = partial.count
     var fields: [String] = []
     if start > 0 {
@@ -46,6 +48,7 @@ struct Download {
     }
     let reception = Reception(partial, download: self)
     try Transfer(reception, interruption: interruption).run(address, fields: fields, options: options)
+    return reception.isPart
   }
 
   /// What went wrong, where a further request may do better; throws what ends the download.
@@ -103,6 +106,7 @@ private final class Reception: ResponseReceiver {
   private let download: Download
   private let start: Int
   private var total: Int?
+  private(set) var isPart = false
 
   init(_ partial: PartialFile, download: Download) {
     self.partial = partial
@@ -114,6 +118,7 @@ private final class Reception: ResponseReceiver {
     if head.status == 206 {
       guard start > 0, let range = head.contentRange, range.start == start else { throw .otherPart }
       total = range.total
+      isPart = true
     } else {
       total = head.contentLength
     }

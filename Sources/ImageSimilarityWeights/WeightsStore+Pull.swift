@@ -81,18 +81,17 @@ extension WeightsStore {
   private func finish(
     _ download: Download, _ partial: PartialFile, _ backbone: String, _ wanted: String
   ) throws -> StoredWeights {
-    let isContinued = partial.count > 0
+    var digest = try Self.digest(of: partial)
     // All of it may be there: the process was stopped just before it could check it.
-    var digest = isContinued ? try Self.digest(of: partial) : ""
-    if digest.isEmpty || !digest.hasPrefix(wanted) {
-      try download.run(into: partial)
+    if !digest.hasPrefix(wanted) {
+      let isJoined = try download.run(into: partial)
       digest = try Self.digest(of: partial)
-    }
-    if isContinued, !digest.hasPrefix(wanted) {
-      // The beginning was of another file; servers without entity tags and dates cannot tell.
-      try partial.restart(version: nil)
-      try download.run(into: partial)
-      digest = try Self.digest(of: partial)
+      if isJoined, !digest.hasPrefix(wanted) {
+        // The beginning was of another file; servers without entity tags and dates cannot tell.
+        try partial.restart(version: nil)
+        _ = try download.run(into: partial)
+        digest = try Self.digest(of: partial)
+      }
     }
     do throws(SimilarityError) {
       return try keep(partial, of: backbone, digest, wanted, source: Download.displayed(download.address))

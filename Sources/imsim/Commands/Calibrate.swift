@@ -32,7 +32,7 @@ struct Calibrate: AsyncParsableCommand {
       "The network; see 'imsim backbones'. Default: \(NetworkExtractor.bundledBackbone).", valueName: "name"))
   var backbone = NetworkExtractor.bundledBackbone
 
-  @Option(help: ArgumentHelp("The network's weights. The default backbone comes with its own.", valueName: "file"))
+  @Option(help: ArgumentHelp("The network's weights; see 'imsim index --help'.", valueName: "file"))
   var weights: String?
 
   @Option(help: "What the weights expect of pixels. Default: the backbone's usual one.")
