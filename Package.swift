@@ -9,6 +9,7 @@ let package = Package(
     .library(name: "ImageSimilarityCore", targets: ["ImageSimilarityCore"]),
     .library(name: "ImageSimilarityTesting", targets: ["ImageSimilarityTesting"]),
     .library(name: "ImageSimilarityONNX", targets: ["ImageSimilarityONNX"]),
+    .library(name: "ImageSimilarityWeights", targets: ["ImageSimilarityWeights"]),
     .executable(name: "imsim", targets: ["imsim"]),
   ],
   dependencies: [
@@ -44,12 +45,15 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Schema/onnx.proto"]),
+    .target(
+      name: "ImageSimilarityWeights",
+      dependencies: ["ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN", "CCurl"]),
 
     // The command line.
     .executableTarget(
       name: "imsim",
       dependencies: [
-        "ImageSimilarityKit", "ImageSimilarityONNX", "CDemoPhotos",
+        "ImageSimilarityKit", "ImageSimilarityONNX", "ImageSimilarityWeights", "CDemoPhotos",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -65,6 +69,8 @@ let package = Package(
       name: "CVips", pkgConfig: "gobject-2.0", providers: [.apt(["libvips-dev"]), .brew(["vips"])]),
     .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .systemLibrary(
+      name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"]), .brew(["curl"])]),
 
     // Tests.
     .testTarget(name: "ImageSimilarityCoreTests", dependencies: ["ImageSimilarityCore", "ImageSimilarityTesting"]),
@@ -88,7 +94,10 @@ let package = Package(
     .testTarget(
       name: "ImageSimilarityONNXTests",
       dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"]),
-    .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "imsim"]),
+    .testTarget(
+      name: "ImageSimilarityWeightsTests", dependencies: ["ImageSimilarityWeights", "MisbehavingServer"]),
+    .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "MisbehavingServer", "imsim"]),
+    .target(name: "MisbehavingServer", path: "Tests/MisbehavingServer"),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -1,9 +1,9 @@
-import ImageSimilarityCore
+package import ImageSimilarityCore
 
 #if canImport(FoundationEssentials)
-  import FoundationEssentials
+  package import FoundationEssentials
 #else
-  import Foundation
+  package import Foundation
 #endif
 
 #if canImport(Darwin)
@@ -15,14 +15,14 @@ import ImageSimilarityCore
 #endif
 
 /// The error of the system call that has just failed; `errno` must not have been touched since.
-func systemError(_ action: String, _ path: String) -> SimilarityError {
+package func systemError(_ action: String, _ path: String) -> SimilarityError {
   let number = errno
   let reason = unsafe strerror(number).map { unsafe String(cString: $0) } ?? "error \(number)"
   return SimilarityError(.inputOutput, "cannot \(action) \(path): \(reason)")
 }
 
 /// The path of a file URL that the system can be asked for.
-func systemPath(_ url: URL) throws(SimilarityError) -> String {
+package func systemPath(_ url: URL) throws(SimilarityError) -> String {
   guard url.isFileURL else {
     throw SimilarityError(.inputOutput, "expected the URL of a file; found \(url.absoluteString)")
   }

@@ -18,14 +18,15 @@ struct Imsim: AsyncParsableCommand {
         imsim index photos --model photos.imsim
         imsim query photos.imsim holiday.jpg -k 5 --sheet hits.jpg
 
-      Nothing needs a network connection: the default backbone comes with its weights.
+      Nothing needs a network connection but 'imsim weights pull': the default backbone comes with its weights.
 
       Exit codes: 0 done, 1 something failed, 2 the command line is wrong, 130 interrupted.
       """,
     version: Version.current,
     subcommands: [
       Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Records.self, Export.self,
-      Import.self, Info.self, Repair.self, Upgrade.self, Calibrate.self, BackbonesCommand.self, Bench.self,
+      Import.self, Info.self, Repair.self, Upgrade.self, Calibrate.self, BackbonesCommand.self, Weights.self,
+      Bench.self,
       BenchSearch.self, Doctor.self,
       Demo.self,
     ])

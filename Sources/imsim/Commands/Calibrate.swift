@@ -36,7 +36,7 @@ struct Calibrate: AsyncParsableCommand {
 
   @OptionGroup var onnx: ONNXOptions
 
-  @Option(help: ArgumentHelp("The network's weights. The default backbone comes with its own.", valueName: "file"))
+  @Option(help: ArgumentHelp("The network's weights; see 'imsim index --help'.", valueName: "file"))
   var weights: String?
 
   @Option(help: "What the weights expect of pixels. Default: the backbone's usual one.")

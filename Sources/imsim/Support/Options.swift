@@ -28,7 +28,7 @@ struct ExtractorOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The network's weights: a safetensors file or a PyTorch state dictionary (.pth, .pt). The default backbone comes with "
-        + "its own.", valueName: "file"))
+        + "its own; those of others are looked for where 'imsim weights' puts them.", valueName: "file"))
   var weights: String?
 
   @Option(help: "What the weights expect of pixels. Default: the backbone's usual one.")

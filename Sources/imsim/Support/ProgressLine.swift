@@ -12,13 +12,16 @@ final class ProgressLine: Sendable {
   private let start = ContinuousClock.now
   private let state = Mutex(State())
 
-  func show(_ progress: IndexingProgress) {
+  func show(_ progress: IndexingProgress) { show { Self.text(progress, seconds: $0) } }
+
+  /// Shows what `text` says, which is told the seconds since the beginning.
+  func show(_ text: (_ seconds: Double) -> String) {
     guard Terminal.standardError.isInteractive else { return }
     state.withLock { state in
       let now = ContinuousClock.now
       if let last = state.lastShown, last.duration(to: now) < .milliseconds(100) { return }
       state.lastShown = now
-      let text = Self.text(progress, seconds: start.duration(to: now) / .seconds(1))
+      let text = text(start.duration(to: now) / .seconds(1))
       Terminal.standardError.write("\r" + text + String(repeating: " ", count: max(0, state.width - text.count)))
       state.width = text.count
     }
