@@ -83,37 +83,16 @@ final class NetworkPlan: Sendable {
     _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, preprocessing: Preprocessing,
     precision: Precision, calibration: Calibration?
   ) throws(SimilarityError) {
-    var network = NetworkBuilder(inputSize: backbone.inputSize)
-    let outputs = backbone.build(&network)
-    guard let target = layer == .pooled ? outputs.pooled : outputs.scores else {
-      throw SimilarityError(.invalidArgument, "\(backbone.name) has no layer '\(layer.rawValue)'")
-    }
-    precondition(target.height == 1 && target.width == 1, "\(backbone.name): the embedding is a vector")
-    let nodes = Self.nodes(of: network, leadingTo: target)
-    try parameters.check(nodes: nodes, allNodes: network.nodes, backbone: backbone.name, layer: layer)
-
+    let path = try NetworkPath(backbone, layer: layer, parameters: parameters)
     var compiler = try PlanCompiler(
-      input: network.input, nodes: nodes, output: target, parameters: parameters, preprocessing: preprocessing,
+      input: path.input, nodes: path.nodes, output: path.output, parameters: parameters, preprocessing: preprocessing,
       element: Element(precision), calibration: calibration)
     self.segments = try compiler.compile()
     self.inputSize = backbone.inputSize
-    self.output = compiler.arena.slot(target)
+    self.output = compiler.arena.slot(path.output)
     precondition(output.element == .fp32, "\(backbone.name): the embedding is pooled or linear")
-    self.dimension = target.channels
+    self.dimension = path.output.channels
     self.arenaBytes = compiler.arena.count + compiler.scratchBytes
     self.constants = Constants(memory: compiler.constants)
-  }
-
-  /// The layers that `target` depends on, in the order in which they run.
-  private static func nodes(
-    of network: NetworkBuilder, leadingTo target: NetworkBuilder.Value
-  ) -> [NetworkBuilder.Node] {
-    var needed: Set = [target]
-    var nodes: [NetworkBuilder.Node] = []
-    for node in network.nodes.reversed() where needed.contains(node.output) {
-      needed.formUnion(node.inputs)
-      nodes.append(node)
-    }
-    return nodes.reversed()
   }
 }

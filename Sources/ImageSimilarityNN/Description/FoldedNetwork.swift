@@ -1,0 +1,205 @@
+package import ImageSimilarityCore
+package import ImageSimilarityFiles
+
+/// A network as an exporter writes it: the layers from the picture to the embedding, in the order in which they run, and
+/// their weights with batch normalisation folded in.
+///
+/// It has the layers that files for other programs have, and no others. Weights are read and folded when they are asked for,
+/// layer by layer, so an exporter never needs more than one layer's in memory.
+package struct FoldedNetwork: Sendable {
+  /// An activation tensor, `[height, width, channels]`.
+  package struct Value: Sendable, Hashable {
+    /// 0 is the picture; others are numbered in the order in which they are computed.
+    package let id: Int
+    package let height: Int
+    package let width: Int
+    package let channels: Int
+
+    package var shape: [Int] { [height, width, channels] }
+  }
+
+  /// Where the windows of a convolution or pool lie. The padding after the last pixel is just what the last window needs, or
+  /// none, so the output's size is the one that rounds down.
+  package struct Window: Sendable, Hashable {
+    package var kernelHeight: Int
+    package var kernelWidth: Int
+    package var strideHeight: Int
+    package var strideWidth: Int
+    package var padTop: Int
+    package var padLeft: Int
+    package var padBottom: Int
+    package var padRight: Int
+  }
+
+  package enum Operation: Sendable, Hashable {
+    /// A convolution, then the value `residual` is added, then what lies outside `limits` becomes the nearest of them.
+    ///
+    /// `groups` is 1, or the number of channels: depthwise.
+    case convolution(Window, groups: Int, limits: Limits?, residual: Value?)
+    /// The largest element of each window; positions outside the picture are left out.
+    case maxPool(Window)
+    /// The channels of all inputs, one after the other.
+    case concatenation
+    /// The mean over all pixels.
+    case globalAveragePool
+    /// A fully connected layer with bias, over a vector.
+    case linear
+  }
+
+  /// What an activation function keeps: ReLU is from 0 to infinity.
+  package struct Limits: Sendable, Hashable {
+    package var low: Float
+    package var high: Float
+  }
+
+  package struct Node: Sendable, Hashable {
+    /// The layer's name in the weights file where it has weights, or one made of its kind and number. No other node has it.
+    package let name: String
+    package let operation: Operation
+    /// Without the residual.
+    package let inputs: [Value]
+    package let output: Value
+  }
+
+  /// A layer's parameters, all of them finite.
+  package struct Weights: Sendable {
+    /// `[filters, channels / groups, kernel height, kernel width]`, or `[features, channels]`.
+    package let shape: [Int]
+    /// Row-major.
+    package let values: [Float]
+    /// One for each filter or feature.
+    package let bias: [Float]
+  }
+
+  /// The architecture's name.
+  package let architecture: String
+  package let layer: EmbeddingLayer
+  package let preprocessing: Preprocessing
+  /// The picture, `[height, width, 3]`, preprocessed.
+  package let input: Value
+  package let nodes: [Node]
+  /// The embedding, `[1, 1, dimension]`.
+  package let output: Value
+
+  package var dimension: Int { output.channels }
+
+  private let parameters: NetworkParameters
+  private let sources: [NetworkBuilder.Node]
+
+  /// Reads no weights yet.
+  ///
+  /// - Parameters:
+  ///   - layer: The layer that the embedding is read from.
+  ///   - preprocessing: What the weights expect of pixels; the backbone's usual one where nil.
+  /// - Throws: ``SimilarityError/Code/weightsMismatch`` where the tensors are not those of the network;
+  ///   ``SimilarityError/Code/invalidArgument`` where it has no such layer.
+  package init(
+    _ backbone: any Backbone, weights: WeightsFile, layer: EmbeddingLayer = .pooled,
+    preprocessing: Preprocessing? = nil
+  ) throws(SimilarityError) {
+    parameters = NetworkParameters(file: weights)
+    let path = try NetworkPath(backbone, layer: layer, parameters: parameters)
+    architecture = backbone.name
+    self.layer = layer
+    self.preprocessing = preprocessing ?? backbone.preprocessing
+    input = Value(path.input, id: 0)
+    sources = path.nodes
+
+    var values = [path.input: input]
+    var names: Set<String> = []
+    var nodes: [Node] = []
+    for source in sources {
+      let output = Value(source.output, id: nodes.count + 1)
+      func value(_ original: NetworkBuilder.Value) -> Value {
+        guard let value = values[original] else { preconditionFailure("a layer reads what was computed before it") }
+        return value
+      }
+      var (name, inputs) = ("", source.inputs)
+      let operation: Operation
+      switch source.layer {
+      case .convolution(let layer):
+        name = layer.name
+        inputs = [source.inputs[0]]
+        operation = .convolution(
+          Window(layer.window, from: source.inputs[0], to: source.output),
+          groups: layer.grouping == .depthwise ? source.inputs[0].channels : 1, limits: Limits(layer.activation),
+          residual: layer.residual.map(value))
+      case .maxPool(let window):
+        name = "maxpool.\(output.id)"
+        operation = .maxPool(Window(window, from: source.inputs[0], to: source.output))
+      case .concatenate:
+        name = "concat.\(output.id)"
+        operation = .concatenation
+      case .globalAveragePool:
+        name = "avgpool.\(output.id)"
+        operation = .globalAveragePool
+      case .linear(let layerName):
+        name = layerName
+        operation = .linear
+      }
+      // Layers that share weights share a name.
+      if !names.insert(name).inserted { name += ".\(output.id)" }
+      nodes.append(Node(name: name, operation: operation, inputs: inputs.map(value), output: output))
+      values[source.output] = output
+    }
+    guard let output = values[path.output] else { preconditionFailure("the last layer gives the embedding") }
+    self.nodes = nodes
+    self.output = output
+  }
+
+  /// The weights of the node at `index`; nil where it has none.
+  ///
+  /// Normalisation is folded in double precision and the result rounded once, as ``NetworkExtractor`` does.
+  ///
+  /// - Throws: ``SimilarityError/Code/weightsMismatch`` where they are not finite, or their normalisation makes them so.
+  /// - Complexity: O(weights of the node), every time.
+  package func weights(at index: Int) throws(SimilarityError) -> Weights? {
+    let source = sources[index]
+    switch source.layer {
+    case .convolution(let layer):
+      let (factors, bias) = try parameters.affine(of: layer, filters: source.output.channels)
+      var values = try parameters.tensor("\(layer.name).weight")
+      let count = values.count / factors.count
+      for (filter, factor) in factors.enumerated() where factor != 1 {
+        for i in filter * count..<(filter + 1) * count { values[i] = Float(Double(values[i]) * factor) }
+      }
+      try parameters.checkFolded(values, of: layer)
+      try parameters.checkFolded(bias, of: layer)
+      return Weights(shape: source.requiredTensors[0].shape, values: values, bias: bias)
+    case .linear(let name):
+      return Weights(
+        shape: source.requiredTensors[0].shape, values: try parameters.tensor("\(name).weight"),
+        bias: try parameters.tensor("\(name).bias"))
+    case .maxPool, .concatenate, .globalAveragePool:
+      return nil
+    }
+  }
+}
+
+extension FoldedNetwork.Value {
+  fileprivate init(_ value: NetworkBuilder.Value, id: Int) {
+    self.init(id: id, height: value.height, width: value.width, channels: value.channels)
+  }
+}
+
+extension FoldedNetwork.Window {
+  fileprivate init(_ window: NetworkBuilder.Window, from input: NetworkBuilder.Value, to output: NetworkBuilder.Value) {
+    func padAfter(_ count: Int, _ size: Int, _ padBefore: Int) -> Int {
+      max(0, (count - 1) * window.stride + window.kernel - size - padBefore)
+    }
+    self.init(
+      kernelHeight: window.kernel, kernelWidth: window.kernel, strideHeight: window.stride, strideWidth: window.stride,
+      padTop: window.padTop, padLeft: window.padLeft, padBottom: padAfter(output.height, input.height, window.padTop),
+      padRight: padAfter(output.width, input.width, window.padLeft))
+  }
+}
+
+extension FoldedNetwork.Limits {
+  fileprivate init?(_ activation: NetworkBuilder.Activation) {
+    switch activation {
+    case .none: return nil
+    case .relu: self.init(low: 0, high: .infinity)
+    case .relu6: self.init(low: 0, high: 6)
+    }
+  }
+}
