@@ -97,7 +97,7 @@ let package = Package(
       dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"]),
     .testTarget(
       name: "ImageSimilarityCoreMLTests",
-      dependencies: ["ImageSimilarityCoreML", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+      dependencies: ["ImageSimilarityCoreML", "ImageSimilarityKit"]),
     .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "imsim"]),
   ],
   swiftLanguageModes: [.v6],

@@ -44,4 +44,10 @@ extension SimilarityModel {
   package func orderedRows() throws(SimilarityError) -> OrderedRows {
     try OrderedRows(store.segments, dimension: extractor.fingerprint.dimension)
   }
+
+  /// What makes the embeddings, made again where need be.
+  ///
+  /// - Throws: ``ImageSimilarityCore/SimilarityError/Code/fingerprintMismatch`` where it is not known, or what reading its
+  ///   weights throws.
+  package func openExtractor() throws(SimilarityError) -> any FeatureExtractor { try embedder.get().extractor }
 }
