@@ -11,7 +11,8 @@ public enum CoreMLWeights: String, Sendable, Hashable, Codable, CaseIterable {
   /// Half precision: half the size.
   case fp16
   /// A quarter of the size: 8 bits each, with a scale and an offset for each filter and each reference. Core ML makes numbers
-  /// of them again before it computes.
+  /// of them again before it computes. The convolution that reads the picture, and depthwise ones, stay in single precision:
+  /// they are small, and matter most.
   case int8
 
   /// The version of Core ML's specification that has these weights, which is the file's: all layers are of version 1.

@@ -29,13 +29,14 @@ struct LayerList {
   /// - Parameters:
   ///   - kind: The layer's field, whose message begins as `parameters`.
   ///   - field: The field of the weights in that message.
+  ///   - coding: Not the list's where the layer needs another.
   mutating func append(
     _ name: String, _ inputs: [String], _ output: String, kind: Int, _ parameters: some Message, field: Int,
-    _ matrix: WeightMatrix
+    _ matrix: WeightMatrix, coding: CoreMLWeights? = nil
   ) throws(SimilarityError) {
     var contents = MessageStream()
     contents.append(parameters)
-    contents.append(field: field, try matrix.message(weights))
+    contents.append(field: field, try matrix.message(coding ?? weights))
     var layer = MessageStream()
     layer.append(Self.frame(name, inputs, output))
     layer.append(field: kind, contents)
