@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Core ML files that `imsim export` writes, against coremltools and onnxruntime, on real photographs.
 
-    python3 Scripts/goldens/coreml_check.py IMSIM SHARED [--references 300] [--queries 60]
+    python3 Scripts/goldens/coreml_check.py IMSIM SHARED [--references 300] [--queries 60] [--validator COMMAND]
 
 Needs coremltools, numpy, onnx, onnxruntime and Pillow. IMSIM is the built command, SHARED has data/caltech101-20 and
 weights. Photographs are scaled with Pillow and stored as PNG in the networks' input size, so that the command and this
 script see the same pixels. For each network, metric and kind of weights:
 
 - coremltools parses the file, knows every field in it, and opens it as a model with the right inputs and outputs;
+- Apple's validator, where COMMAND is what coreml_validator.py built, calls it valid;
 - the file, translated layer by layer from coremltools' own protobuf classes to ONNX (quantised weights multiplied out), is
   run by onnxruntime. Its distances are compared with those of `imsim query`: the largest difference, for how many queries
   the order of all references is the same, and by how much distances differ where the order does not agree.
@@ -280,6 +281,7 @@ def main():
     parser.add_argument("shared", type=pathlib.Path)
     parser.add_argument("--references", type=int, default=300)
     parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--validator", type=pathlib.Path)
     arguments = parser.parse_args()
     imsim = arguments.imsim.resolve()
     networks = {
@@ -305,6 +307,8 @@ def main():
                 for kind in ("fp32", "fp16", "int8"):
                     file = folder / f"{network}-{metric}-{kind}.mlmodel"
                     run(imsim, "export", model, "--coreml", file, "--coreml-weights", kind)
+                    if arguments.validator:
+                        run(arguments.validator.resolve(), file)
                     spec = load(file, "distance", arguments.references)
                     ids = json.loads(spec.description.metadata.userDefined["ids"])
                     assert ids == sorted(ids) and len(ids) == arguments.references
@@ -324,6 +328,8 @@ def main():
                         failures += 1
             file = folder / f"{network}.mlmodel"
             run(imsim, "export", cosine, file, "--features-only")
+            if arguments.validator:
+                run(arguments.validator.resolve(), file)
             dimension = coremltools.utils.load_spec(str(file)).description.output[0].type.multiArrayType.shape[0]
             spec = load(file, "embedding", dimension)
             # The last query is one of the references.
