@@ -8,10 +8,12 @@ let package = Package(
     .library(name: "ImageSimilarityKit", targets: ["ImageSimilarityKit"]),
     .library(name: "ImageSimilarityCore", targets: ["ImageSimilarityCore"]),
     .library(name: "ImageSimilarityTesting", targets: ["ImageSimilarityTesting"]),
+    .library(name: "ImageSimilarityONNX", targets: ["ImageSimilarityONNX"]),
     .executable(name: "imsim", targets: ["imsim"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
   ],
   targets: [
     // What a user imports.
@@ -35,6 +37,13 @@ let package = Package(
         "ImageSimilaritySearch",
       ]),
     .target(name: "ImageSimilarityTesting", dependencies: ["ImageSimilarityCore"]),
+    .target(
+      name: "ImageSimilarityONNX",
+      dependencies: [
+        "ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["Schema/onnx.proto"]),
 
     // The command line.
     .executableTarget(
@@ -76,6 +85,9 @@ let package = Package(
     .testTarget(
       name: "ImageSimilarityKitTests", dependencies: ["ImageSimilarityKit", "ImageSimilarityTesting"],
       exclude: ["Goldens"]),
+    .testTarget(
+      name: "ImageSimilarityONNXTests",
+      dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"]),
     .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "imsim"]),
   ],
   swiftLanguageModes: [.v6],

@@ -1,7 +1,7 @@
 internal import CSimilarityKernels
 
 /// The element types that become single precision.
-enum FloatType {
+package enum FloatType {
   case f64, f32, f16, bf16
 
   init?(_ type: SafetensorsFile.ElementType) {
@@ -14,7 +14,7 @@ enum FloatType {
     }
   }
 
-  var byteCount: Int {
+  package var byteCount: Int {
     switch self {
     case .f64: 8
     case .f32: 4
@@ -23,7 +23,7 @@ enum FloatType {
   }
 
   /// `count` little-endian elements, which may lie at an odd address.
-  func floats(_ source: UnsafeRawBufferPointer, count: Int) -> [Float] {
+  package func floats(_ source: UnsafeRawBufferPointer, count: Int) -> [Float] {
     precondition(source.count == count * byteCount, "\(count) elements do not have \(source.count) bytes")
     guard count > 0 else { return [] }
     return unsafe Array(unsafeUninitializedCapacity: count) { target, initialized in

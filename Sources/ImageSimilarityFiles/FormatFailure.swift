@@ -27,7 +27,7 @@ package func quoted(_ name: String) -> String {
 }
 
 /// The number of elements of a tensor, or nil where that is more than an `Int` holds.
-func elementCount(ofShape shape: [Int]) -> Int? {
+package func elementCount(ofShape shape: [Int]) -> Int? {
   if shape.contains(0) { return 0 }
   var product = 1
   for size in shape {
