@@ -59,11 +59,22 @@ package struct FoldedNetwork: Sendable {
     /// Without the residual.
     package let inputs: [Value]
     package let output: Value
+
+    /// The shape of its weights, nil where it has none: `[filters, channels / groups, kernel height, kernel width]`, or
+    /// `[features, channels]`.
+    package var weightShape: [Int]? {
+      switch operation {
+      case .convolution(let window, let groups, _, _):
+        [output.channels, inputs[0].channels / groups, window.kernelHeight, window.kernelWidth]
+      case .linear: [output.channels, inputs[0].channels]
+      case .maxPool, .concatenation, .globalAveragePool: nil
+      }
+    }
   }
 
   /// A layer's parameters, all of them finite.
   package struct Weights: Sendable {
-    /// `[filters, channels / groups, kernel height, kernel width]`, or `[features, channels]`.
+    /// ``Node/weightShape``
     package let shape: [Int]
     /// Row-major.
     package let values: [Float]
@@ -154,6 +165,7 @@ package struct FoldedNetwork: Sendable {
   /// - Throws: ``SimilarityError/Code/weightsMismatch`` where they are not finite, or their normalisation makes them so.
   /// - Complexity: O(weights of the node), every time.
   package func weights(at index: Int) throws(SimilarityError) -> Weights? {
+    guard let shape = nodes[index].weightShape else { return nil }
     let source = sources[index]
     switch source.layer {
     case .convolution(let layer):
@@ -165,10 +177,10 @@ package struct FoldedNetwork: Sendable {
       }
       try parameters.checkFolded(values, of: layer)
       try parameters.checkFolded(bias, of: layer)
-      return Weights(shape: source.requiredTensors[0].shape, values: values, bias: bias)
+      return Weights(shape: shape, values: values, bias: bias)
     case .linear(let name):
       return Weights(
-        shape: source.requiredTensors[0].shape, values: try parameters.tensor("\(name).weight"),
+        shape: shape, values: try parameters.tensor("\(name).weight"),
         bias: try parameters.tensor("\(name).bias"))
     case .maxPool, .concatenate, .globalAveragePool:
       return nil
