@@ -46,7 +46,7 @@ struct WritingExchangeTests {
     let projection = try WritingFixtures.projection(64, from: 1280)
     try write(
       "efficientnet-lite0-projected", extractor, photos,
-      .init(weightType: .float16, transforms: [.normalization, .projection(projection), .normalization]))
+      .init(transforms: [.normalization, .projection(projection), .normalization]))
   }
 
   @Test(arguments: ["efficientnet-lite0", "resnet-50", "squeezenet-1.0", "squeezenet-1.1"])

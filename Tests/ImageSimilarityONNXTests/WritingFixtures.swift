@@ -41,7 +41,7 @@ enum WritingFixtures {
   static func projection(_ dimension: Int, from: Int) throws -> LinearProjection {
     try LinearProjection(
       matrix: EmbeddingMatrix(rows: dimension, dimension: from, values: numbers(dimension * from)),
-      mean: numbers(from))
+      mean: numbers(from).map { $0 / 32 })
   }
 
   /// A small network with every kind of layer that can be written.
