@@ -56,12 +56,18 @@ enum WritingFixtures {
         normalization: .init("norm"), activation: .relu6)
       let y = network.convolution(
         x, "spatial", channels: 4, kernel: 3, padding: .symmetric(1), grouping: .depthwise, activation: .relu)
-      let z = network.convolution(y, "point", channels: 4, kernel: 1, adding: x)
+      let grouped = network.convolution(
+        y, "grouped", channels: 4, kernel: 3, padding: .symmetric(1), grouping: .groups(2), bias: true)
+      let z = network.convolution(
+        grouped, "point", channels: 4, kernel: 1, activation: .clamp(low: -.infinity, high: 1), adding: x)
       let parts = [y, z].map { network.maxPool($0, kernel: 2, stride: 2, ceilMode: true) }
       let pooled = network.globalAveragePool(network.concatenate(parts))
-      let hidden = network.linear(pooled, "hidden", features: 6)
-      let last = network.convolution(hidden, "last", channels: 5, kernel: 1, bias: true, activation: .relu)
-      return BackboneOutputs(pooled: pooled, scores: network.linear(last, "fc", features: 3))
+      var vector = network.linear(pooled, "hidden", features: 6)
+      for _ in 0..<2 {
+        vector = network.convolution(
+          vector, "last", channels: 6, kernel: 1, bias: true, activation: .clamp(low: -0.5, high: .infinity))
+      }
+      return BackboneOutputs(pooled: pooled, scores: network.linear(vector, "fc", features: 3))
     }
   }
 
