@@ -374,6 +374,33 @@ struct TensorTests {
     }
   }
 
+  /// Maps that are larger than a cache are computed in bands of rows, element-wise layers included.
+  @Test func largeMapsAreComputedInBands() throws {
+    let x = Reference([1, 2, 130, 128])
+    let (first, second) = (Reference([8, 2, 3, 3], seed: 2), Reference([8, 8, 3, 3], seed: 3))
+    let (gate, bias) = (Reference([1, 8, 1, 1], seed: 4), Reference([8], seed: 5))
+    let window = Network.Window(kernel: .init(3), padTop: 1, padLeft: 1, padBottom: 1, padRight: 1)
+    let found = try evaluate([x, gate], ["a.weight": first, "b.weight": second, "s": bias]) { network, t in
+      var y = network.convolution(t[0], "a", filters: 8, window: window, bias: false)
+      y = network.unary(.hardSwish, y)
+      y = network.binary(.multiply, y, t[1])
+      let rows = network.layerNormalization(
+        network.transposed(y, [0, 2, 3, 1]), axis: 3, epsilon: 1, scale: network.constant("s", shape: [8]), bias: nil)
+      y = network.binary(.add, y, network.transposed(rows, [0, 3, 1, 2]))
+      return network.convolution(y, "b", filters: 8, window: window, bias: false)
+    }
+    var y = convolved(x, first, pad: (1, 1))
+    for i in y.values.indices { y.values[i] *= min(max(y.values[i] / 6 + 0.5, 0), 1) }
+    y = Reference(y.shape) { y[$0] * gate[0, $0[1], 0, 0] }
+    y = Reference(y.shape) { index in
+      let pixel = (0..<8).map { y[0, $0, index[2], index[3]] }
+      let mean = pixel.reduce(0, +) / 8
+      let variance = pixel.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 8
+      return y[index] + (y[index] - mean) / (variance + 1).squareRoot() * bias[index[1]]
+    }
+    expect(found, convolved(y, second, pad: (1, 1)), tolerance: 1e-3)
+  }
+
   /// A whole network of pictures with all of it runs, whatever the batch.
   @Test func networksOfTensorsDoNotDependOnTheBatch() throws {
     struct Net: Backbone {

@@ -74,6 +74,31 @@ extension NetworkBuilder {
     /// Where the result lies in the layer's value; of an assembly, where each operand goes.
     var results: [Tensor]
 
+    /// The axis that runs over the rows of the result's value, where each row can be computed by itself.
+    var rowAxis: Int? {
+      guard let value = results[0].value, value.height > 1, results[0].offset == .zero,
+        let axis = results[0].strides.firstIndex(of: .oneRow), results[0].shape[axis] == value.height,
+        results[0].strides.count(where: { $0.row != 0 }) == 1
+      else { return nil }
+      switch operation {
+      case .unary, .binary: return axis
+      case .softmax(let along, _): return along == axis ? nil : axis
+      case .layerNormalization: return axis == results[0].shape.count - 1 ? nil : axis
+      case .assemble, .reduce, .resample, .pool, .localResponseNormalization, .matrixProduct: return nil
+      }
+    }
+
+    /// Rows of `value`, from the top, that the first `rows` rows of the result depend on.
+    func rowsRead(of value: Value, forRows rows: Int) -> Int {
+      guard let axis = rowAxis else { return value.height }
+      let isRowByRow = operands.allSatisfy { operand in
+        operand.value != value
+          || operand.offset == .zero && operand.shape.count > axis && operand.strides[axis] == .oneRow
+            && operand.strides.count(where: { $0.row != 0 }) == 1
+      }
+      return isRowByRow ? rows : value.height
+    }
+
     var name: String {
       let text = "\(operation)"
       return String(text.prefix { $0 != "(" })

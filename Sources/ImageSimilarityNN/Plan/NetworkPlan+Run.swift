@@ -92,7 +92,7 @@ extension NetworkPlan {
       case .depthwise(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
       case .maxPool(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
       case .average(let step): unsafe step.run(context, pictures: pictures)
-      case .tensor(let step): unsafe step.run(context, pictures: pictures)
+      case .tensor(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
       case .argument(let step): unsafe step.run(context, pictures: pictures)
       }
       if let observer, let observed = task.observed {

@@ -15,9 +15,13 @@ extension PlanCompiler {
     let operands = layer.operands.map { operand($0) }
     let results = layer.results.map { operand($0) }
     let (x, y) = (operands[0], results[0])
+    // What runs row by row has passes over one row.
+    let row = layer.rowAxis
     func pass(_ kernel: TensorStep.Kernel, without axes: [Int] = [], inputs: [Operand]? = nil) -> TensorStep.Pass {
       let inputs = inputs ?? operands
-      return Self.pass(kernel, y, inputs, axes: y.shape.indices.filter { !axes.contains($0) })
+      var pass = Self.pass(kernel, y, inputs, axes: y.shape.indices.filter { !axes.contains($0) && $0 != row })
+      if let row { pass.rowStrides = [y.strides[row]] + inputs.map { $0.strides[row] } }
+      return pass
     }
     func along(_ axis: Int, _ count: Int) -> TensorStep.Axis {
       TensorStep.Axis(count: count, inStride: x.strides[axis], outStride: y.strides[axis])
@@ -52,6 +56,8 @@ extension PlanCompiler {
         .layerNormalization(epsilon: epsilon, along(axis, x.shape[axis]), hasScale: hasScale, hasBias: hasBias),
         without: [axis], inputs: [x])
       step.inputs = operands.map(\.place)
+      // Scale and bias are the same for all rows.
+      step.rowStrides = step.rowStrides.map { $0 + [Int](repeating: 0, count: operands.count - 1) }
       return TensorStep(passes: [step])
     case .resample(let axis, let indices, let weights):
       let taps = indices[0].count

@@ -158,7 +158,8 @@ extension NetworkBuilder.Node {
       return value == layer.residual && value != inputs[0] ? rows : max(rows, reach(layer.window))
     case .maxPool(let window): return reach(window)
     case .concatenate: return rows
-    case .globalAveragePool, .linear, .tensor, .argument: return value.height
+    case .tensor(let layer): return layer.rowsRead(of: value, forRows: rows)
+    case .globalAveragePool, .linear, .argument: return value.height
     }
   }
 
@@ -166,7 +167,8 @@ extension NetworkBuilder.Node {
   fileprivate var isByRows: Bool {
     switch layer {
     case .convolution, .maxPool, .concatenate, .globalAveragePool, .linear: true
-    case .tensor, .argument: false
+    case .tensor(let layer): layer.rowAxis != nil
+    case .argument: false
     }
   }
 }

@@ -70,13 +70,22 @@ struct TensorStep: Sendable {
     var loop: TensorLoop
     var inputs: [Place]
     var output: Place
+    /// Of a pass over one row: elements between the rows of the output, and of each input.
+    var rowStrides: [Int]?
   }
 
   var passes: [Pass]
 
-  @unsafe func run(_ context: StepContext, pictures: Range<Int>) {
+  /// - Parameter rows: of the output; only passes over rows take less than all.
+  @unsafe func run(_ context: StepContext, rows: Range<Int>, pictures: Range<Int>) {
     for picture in pictures {
-      for pass in passes { unsafe pass.run(context, picture: picture) }
+      for pass in passes {
+        if let strides = pass.rowStrides {
+          for row in rows { unsafe pass.run(context, picture: picture, shifts: strides.map { $0 * row }) }
+        } else {
+          unsafe pass.run(context, picture: picture, shifts: nil)
+        }
+      }
     }
   }
 }
@@ -108,9 +117,12 @@ struct TensorLoop: @unchecked Sendable {
 }
 
 extension TensorStep.Pass {
-  @unsafe func run(_ context: StepContext, picture: Int) {
-    let out = unsafe context.tensor(output, picture: picture)
-    func input(_ index: Int) -> UnsafeMutablePointer<Float> { unsafe context.tensor(inputs[index], picture: picture) }
+  /// - Parameter shifts: Elements between the start of the output, and of each input, and where this pass begins.
+  @unsafe fileprivate func run(_ context: StepContext, picture: Int, shifts: [Int]?) {
+    let out = unsafe context.tensor(output, picture: picture) + (shifts?[0] ?? 0)
+    func input(_ index: Int) -> UnsafeMutablePointer<Float> {
+      unsafe context.tensor(inputs[index], picture: picture) + (shifts?[index + 1] ?? 0)
+    }
     var loop = loop.loop
     switch kernel {
     case .fill(let value):
