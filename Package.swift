@@ -9,6 +9,7 @@ let package = Package(
     .library(name: "ImageSimilarityCore", targets: ["ImageSimilarityCore"]),
     .library(name: "ImageSimilarityTesting", targets: ["ImageSimilarityTesting"]),
     .library(name: "ImageSimilarityONNX", targets: ["ImageSimilarityONNX"]),
+    .library(name: "ImageSimilarityCoreML", targets: ["ImageSimilarityCoreML"]),
     .executable(name: "imsim", targets: ["imsim"]),
   ],
   dependencies: [
@@ -44,12 +45,18 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Schema/onnx.proto"]),
+    .target(
+      name: "ImageSimilarityCoreML",
+      dependencies: [
+        "ImageSimilarityKit", "CSimilarityKernels", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["Schema/coreml.proto"]),
 
     // The command line.
     .executableTarget(
       name: "imsim",
       dependencies: [
-        "ImageSimilarityKit", "CDemoPhotos",
+        "ImageSimilarityKit", "ImageSimilarityCoreML", "CDemoPhotos",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -88,6 +95,9 @@ let package = Package(
     .testTarget(
       name: "ImageSimilarityONNXTests",
       dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"]),
+    .testTarget(
+      name: "ImageSimilarityCoreMLTests",
+      dependencies: ["ImageSimilarityCoreML", "ImageSimilarityKit"]),
     .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "imsim"]),
   ],
   swiftLanguageModes: [.v6],
