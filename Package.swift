@@ -41,7 +41,7 @@ let package = Package(
     .target(
       name: "ImageSimilarityONNX",
       dependencies: [
-        "ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN",
+        "ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN", "CSimilarityKernels",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Schema/onnx.proto"]),

@@ -21,7 +21,7 @@ public struct NetworkExtractor: FeatureExtractor {
   public let specification: ExtractorSpecification
   let plan: NetworkPlan
   private let backbone: any Backbone
-  private let weights: WeightsFile
+  private let source: any WeightSource
   private let layer: EmbeddingLayer
   private let preprocessing: Preprocessing
 
@@ -48,31 +48,45 @@ public struct NetworkExtractor: FeatureExtractor {
     preprocessing: Preprocessing? = nil, resize: ResizeMode = defaultResize, precision: Precision = .fp32,
     calibration: Calibration? = nil
   ) throws(SimilarityError) {
+    let path = weights.file.isMapped ? weights.file.url.standardizedFileURL.path : nil
+    try self.init(
+      backbone, source: weights, weightsPath: path, layer: layer, preprocessing: preprocessing, resize: resize,
+      precision: precision, calibration: calibration)
+    weights.file.release(0..<weights.file.count)
+  }
+
+  /// - Parameters:
+  ///   - weightsPath: The absolute path of the file that the weights come from.
+  ///   - layerName: What the fingerprint says of the layer; its name where nil.
+  package init(
+    _ backbone: any Backbone, source: any WeightSource, weightsPath: String?, layer: EmbeddingLayer = .pooled,
+    layerName: String? = nil, preprocessing: Preprocessing? = nil, resize: ResizeMode = defaultResize,
+    precision: Precision = .fp32, calibration: Calibration? = nil
+  ) throws(SimilarityError) {
     let preprocessing = preprocessing ?? backbone.preprocessing
-    let digest = weights.digest
+    let digest = source.digest
     try Self.check(precision, calibration, architecture: backbone.name, weights: digest)
     plan = try NetworkPlan(
-      backbone, layer: layer, parameters: NetworkParameters(file: weights), preprocessing: preprocessing,
+      backbone, layer: layer, parameters: NetworkParameters(file: source), preprocessing: preprocessing,
       precision: precision, calibration: calibration)
     specification = ExtractorSpecification(
       input: ImageGeometry(size: backbone.inputSize, resize: resize),
       fingerprint: ExtractorFingerprint(
-        architecture: backbone.name, weights: digest, preprocessing: preprocessing.rawValue, layer: layer.rawValue,
-        dimension: plan.dimension, revision: Self.numericsRevision, precision: precision.fingerprint(calibration)),
-      weightsPath: weights.file.isMapped ? weights.file.url.standardizedFileURL.path : nil,
-      calibration: calibration?.json)
+        architecture: backbone.name, weights: digest, preprocessing: preprocessing.rawValue,
+        layer: layerName ?? layer.rawValue, dimension: plan.dimension, revision: Self.numericsRevision,
+        precision: precision.fingerprint(calibration)),
+      weightsPath: weightsPath, calibration: calibration?.json)
     self.backbone = backbone
-    self.weights = weights
+    self.source = source
     self.layer = layer
     self.preprocessing = preprocessing
-    weights.file.release(0..<weights.file.count)
   }
 
   /// The network that this extractor runs, for exporters. Its weights are those of the file, whatever the precision.
   ///
   /// - Throws: ``SimilarityError/Code/invalidArgument`` where it has layers that files for other programs do not have here.
   package func folded() throws(SimilarityError) -> FoldedNetwork {
-    try FoldedNetwork(backbone, weights: weights, layer: layer, preprocessing: preprocessing)
+    try FoldedNetwork(backbone, weights: source, layer: layer, preprocessing: preprocessing)
   }
 
   public func makeWorkspace() -> NetworkWorkspace { NetworkWorkspace(plan: plan) }

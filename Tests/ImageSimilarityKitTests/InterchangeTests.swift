@@ -56,6 +56,38 @@ import Testing
     #expect(error?.code == .fingerprintMismatch && error?.message.contains("search it by id or by vector") == true)
   }
 
+  @Test func importedElementsAreStoredAsWanted() async throws {
+    var options = SimilarityModel.Options()
+    options.elements = .fp16
+    let model = try await SimilarityModel.create(at: folder.url("half.imsim"), importing: table, options: options)
+    #expect(model.summary().elements == .fp16)
+  }
+
+  /// An extractor that this package does not know is made when the first picture needs it.
+  @Test func theExtractorIsMadeByTheCaller() async throws {
+    struct Corner: FeatureExtractor {
+      let specification = ExtractorSpecification(
+        input: ImageGeometry(size: PixelSize(width: 2, height: 2)),
+        fingerprint: ExtractorFingerprint(architecture: "corner", dimension: 2))
+      func makeWorkspace() {}
+      func extract(
+        _ images: borrowing ImageBatch, using workspace: inout Void, into embeddings: inout MutableSpan<Float>
+      ) throws(SimilarityError) {
+        for i in 0..<embeddings.count { embeddings[i] = Float(i + 1) }
+      }
+    }
+    let url = folder.url("corner.imsim")
+    let made = try await SimilarityModel.create(
+      at: url, importing: table, specification: Corner().specification)
+    let image = RGBImage(size: PixelSize(width: 2, height: 2), pixels: [UInt8](repeating: 9, count: 12))
+    await #expect(throws: SimilarityError.self) { try await made.query(.pixels(image)) }
+
+    var options = SimilarityModel.Options()
+    options.makeExtractor = { _ in Corner() }
+    let reopened = try await SimilarityModel.open(at: url, options: options)
+    #expect(try await reopened.query(.pixels(image), k: 1).map(\.id) == ["d"])
+  }
+
   @Test func theSpecificationHasTheDimension() async throws {
     let error = await #expect(throws: SimilarityError.self) {
       try await SimilarityModel.create(

@@ -141,8 +141,28 @@ import Testing
   @Test func anExtractorGivesItsNetwork() throws {
     let network = try NetworkExtractor.bundled(resize: .crop).folded()
     #expect(network.architecture == "efficientnet-lite0")
-    #expect(network.layer == .pooled)
     #expect(network.preprocessing == .tfLite)
     #expect(network.dimension == 1280)
+  }
+
+  @Test func otherLayersAreNamed() throws {
+    struct Gated: Backbone {
+      let name = "gated"
+      let inputSize = PixelSize(width: 4, height: 4)
+      let preprocessing = Preprocessing.imagenet
+
+      func build(_ network: inout NetworkBuilder) -> BackboneOutputs {
+        let x = network.pictures(channelsFirst: true)
+        let gate = network.unary(.sigmoid, x)
+        return BackboneOutputs(pooled: network.vector([network.globalAveragePool(gate)]))
+      }
+    }
+    let error = #expect(throws: SimilarityError.self) {
+      try FoldedNetwork(Gated(), weights: Gated().randomWeights(seed: 1))
+    }
+    #expect(error?.code == .invalidArgument)
+    #expect(
+      error?.message.contains("gated cannot be exported: it has the operation 'unary'") == true,
+      "\(error?.message ?? "")")
   }
 }

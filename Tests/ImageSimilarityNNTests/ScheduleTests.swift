@@ -98,14 +98,14 @@ import Testing
 extension NetworkBuilder.Node {
   fileprivate var isSquareConvolution: Bool {
     guard case .convolution(let layer) = layer else { return false }
-    return layer.grouping == .dense && layer.window.kernel == 3 && layer.window.stride == 1
+    return layer.grouping == .dense && layer.window.kernel.height == 3 && layer.window.stride.height == 1
   }
 
   /// What the output's rows depend on: rows of inputs, from the definition of each layer.
   fileprivate func rowsRead(for rows: Range<Int>) -> [(NetworkBuilder.Value, Int)] {
     func windows(_ window: NetworkBuilder.Window) -> [(NetworkBuilder.Value, Int)] {
       rows.flatMap { row in
-        (0..<window.kernel).map { (inputs[0], row * window.stride - window.padTop + $0) }
+        (0..<window.kernel.height).map { (inputs[0], row * window.stride.height - window.padTop + $0) }
       }.filter { (0..<inputs[0].height).contains($0.1) }
     }
     switch layer {
@@ -113,7 +113,8 @@ extension NetworkBuilder.Node {
       return windows(layer.window) + (layer.residual.map { v in rows.map { (v, $0) } } ?? [])
     case .maxPool(let window): return windows(window)
     case .concatenate: return inputs.flatMap { input in rows.map { (input, $0) } }
-    case .globalAveragePool, .linear: return inputs.flatMap { input in (0..<input.height).map { (input, $0) } }
+    case .globalAveragePool, .linear, .tensor, .argument:
+      return inputs.flatMap { input in (0..<input.height).map { (input, $0) } }
     }
   }
 }

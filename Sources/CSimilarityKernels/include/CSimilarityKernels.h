@@ -9,6 +9,7 @@
 #include "search.h"
 #include "sha256.h"
 #include "spatial.h"
+#include "tensor.h"
 #include "weights.h"
 #include "widen.h"
 #include "winograd.h"

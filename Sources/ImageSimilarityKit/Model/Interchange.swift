@@ -43,7 +43,9 @@ extension SimilarityModel {
         "the extractor gives \(specification.fingerprint.dimension) elements, and the embeddings to import have "
           + "\(table.embeddings.dimension)")
     }
-    try SegmentStore.create(at: url, extractor: specification, metric: options.metric).close()
+    try SegmentStore.create(
+      at: url, extractor: specification, metric: options.metric, precision: options.elements
+    ).close()
     let model = try await open(at: url, options: options)
     try await model.add(importing: table)
     return model

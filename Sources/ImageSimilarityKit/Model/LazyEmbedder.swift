@@ -12,16 +12,19 @@ internal import Synchronization
 /// A model's embedder, made when the first picture needs it: removing and listing need no network.
 final class LazyEmbedder: Sendable {
   private let specification: ExtractorSpecification
+  private let makeExtractor: (@Sendable (ExtractorSpecification) throws(SimilarityError) -> (any FeatureExtractor)?)?
   private let decoder: any ImageDecoder
   private let threads: Int?
   private let model: URL
   private let made: Mutex<ImageEmbedder?>
 
   init(
-    specification: ExtractorSpecification, extractor: (any FeatureExtractor)?, decoder: any ImageDecoder, threads: Int?,
-    model: URL
+    specification: ExtractorSpecification, extractor: (any FeatureExtractor)?,
+    makeExtractor: (@Sendable (ExtractorSpecification) throws(SimilarityError) -> (any FeatureExtractor)?)?,
+    decoder: any ImageDecoder, threads: Int?, model: URL
   ) {
     self.specification = specification
+    self.makeExtractor = makeExtractor
     self.decoder = decoder
     self.threads = threads
     self.model = model
@@ -31,7 +34,13 @@ final class LazyEmbedder: Sendable {
   func get() throws(SimilarityError) -> ImageEmbedder {
     try made.withLock { made throws(SimilarityError) in
       if let made { return made }
-      let extractor = try NetworkExtractor(reopening: specification, model: model)
+      let extractor: any FeatureExtractor
+      if let foreign = try makeExtractor?(specification) {
+        try specification.requireCompatible(foreign.specification, model: model)
+        extractor = foreign
+      } else {
+        extractor = try NetworkExtractor(reopening: specification, model: model)
+      }
       let embedder = ImageEmbedder(decoder: decoder, extractor: extractor, threads: threads)
       made = embedder
       return embedder

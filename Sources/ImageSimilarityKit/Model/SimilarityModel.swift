@@ -38,6 +38,9 @@ public final class SimilarityModel: Sendable {
     public var elements = ElementPrecision.fp32
     /// Pictures that are decoded and embedded at the same time; all processors where nil.
     public var threads: Int?
+    /// Makes the extractor of a model that is opened without one, when the first picture needs it; returns nil for those of
+    /// this package's backbones. Networks from elsewhere come in here: `ONNXNetwork.extractor(for:)` is one.
+    public var makeExtractor: (@Sendable (ExtractorSpecification) throws(SimilarityError) -> (any FeatureExtractor)?)?
 
     public init() {}
   }
@@ -95,8 +98,8 @@ public final class SimilarityModel: Sendable {
     self.store = store
     threads = options.threads ?? ProcessSettings.processorCount
     embedder = LazyEmbedder(
-      specification: store.extractor, extractor: extractor, decoder: options.decoder, threads: options.threads,
-      model: url)
+      specification: store.extractor, extractor: extractor, makeExtractor: options.makeExtractor,
+      decoder: options.decoder, threads: options.threads, model: url)
   }
 
   /// Whether there is a model, sound or not, at `url`.

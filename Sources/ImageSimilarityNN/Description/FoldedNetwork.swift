@@ -1,5 +1,4 @@
 package import ImageSimilarityCore
-package import ImageSimilarityFiles
 
 /// A network as an exporter writes it: the layers from the picture to the embedding, in the order in which they run, and
 /// their weights with batch normalisation folded in.
@@ -34,7 +33,7 @@ package struct FoldedNetwork: Sendable {
   package enum Operation: Sendable, Hashable {
     /// A convolution, then the value `residual` is added, then what lies outside `limits` becomes the nearest of them.
     ///
-    /// `groups` is 1, or the number of channels: depthwise.
+    /// `groups` is the number of channels where the convolution is depthwise.
     case convolution(Window, groups: Int, limits: Limits?, residual: Value?)
     /// The largest element of each window; positions outside the picture are left out.
     case maxPool(Window)
@@ -59,11 +58,22 @@ package struct FoldedNetwork: Sendable {
     /// Without the residual.
     package let inputs: [Value]
     package let output: Value
+
+    /// The shape of its weights, nil where it has none: `[filters, channels / groups, kernel height, kernel width]`, or
+    /// `[features, channels]`.
+    package var weightShape: [Int]? {
+      switch operation {
+      case .convolution(let window, let groups, _, _):
+        [output.channels, inputs[0].channels / groups, window.kernelHeight, window.kernelWidth]
+      case .linear: [output.channels, inputs[0].channels]
+      case .maxPool, .concatenation, .globalAveragePool: nil
+      }
+    }
   }
 
   /// A layer's parameters, all of them finite.
   package struct Weights: Sendable {
-    /// `[filters, channels / groups, kernel height, kernel width]`, or `[features, channels]`.
+    /// ``Node/weightShape``
     package let shape: [Int]
     /// Row-major.
     package let values: [Float]
@@ -73,7 +83,6 @@ package struct FoldedNetwork: Sendable {
 
   /// The architecture's name.
   package let architecture: String
-  package let layer: EmbeddingLayer
   package let preprocessing: Preprocessing
   /// The picture, `[height, width, 3]`, preprocessed.
   package let input: Value
@@ -92,15 +101,14 @@ package struct FoldedNetwork: Sendable {
   ///   - layer: The layer that the embedding is read from.
   ///   - preprocessing: What the weights expect of pixels; the backbone's usual one where nil.
   /// - Throws: ``SimilarityError/Code/weightsMismatch`` where the tensors are not those of the network;
-  ///   ``SimilarityError/Code/invalidArgument`` where it has no such layer.
+  ///   ``SimilarityError/Code/invalidArgument`` where it has no such layer, or layers of other kinds lead to it.
   package init(
-    _ backbone: any Backbone, weights: WeightsFile, layer: EmbeddingLayer = .pooled,
+    _ backbone: any Backbone, weights: any WeightSource, layer: EmbeddingLayer = .pooled,
     preprocessing: Preprocessing? = nil
   ) throws(SimilarityError) {
     parameters = NetworkParameters(file: weights)
     let path = try NetworkPath(backbone, layer: layer, parameters: parameters)
     architecture = backbone.name
-    self.layer = layer
     self.preprocessing = preprocessing ?? backbone.preprocessing
     input = Value(path.input, id: 0)
     sources = path.nodes
@@ -121,12 +129,13 @@ package struct FoldedNetwork: Sendable {
         name = layer.name
         inputs = [source.inputs[0]]
         operation = .convolution(
-          Window(layer.window, from: source.inputs[0], to: source.output),
-          groups: layer.grouping == .depthwise ? source.inputs[0].channels : 1, limits: Limits(layer.activation),
-          residual: layer.residual.map(value))
+          try Window(layer.window, over: source.inputs[0], name),
+          groups: source.inputs[0].channels / layer.channelsPerGroup(of: source.inputs[0]),
+          limits: layer.activation == .none ? nil : Limits(layer.activation.limits), residual: layer.residual.map(value)
+        )
       case .maxPool(let window):
         name = "maxpool.\(output.id)"
-        operation = .maxPool(Window(window, from: source.inputs[0], to: source.output))
+        operation = .maxPool(try Window(window, over: source.inputs[0], name))
       case .concatenate:
         name = "concat.\(output.id)"
         operation = .concatenation
@@ -136,6 +145,10 @@ package struct FoldedNetwork: Sendable {
       case .linear(let layerName):
         name = layerName
         operation = .linear
+      case .tensor(let layer):
+        throw Self.unsupported("the operation '\(layer.name)', its layer number \(output.id)", architecture)
+      case .argument:
+        throw Self.unsupported("an input that is no picture", architecture)
       }
       // Layers that share weights share a name.
       if !names.insert(name).inserted { name += ".\(output.id)" }
@@ -147,6 +160,13 @@ package struct FoldedNetwork: Sendable {
     self.output = output
   }
 
+  private static func unsupported(_ what: String, _ architecture: String) -> SimilarityError {
+    SimilarityError(
+      .invalidArgument,
+      "\(architecture) cannot be exported: it has \(what); convolutions, maximum pools, concatenations, global average pools and "
+        + "linear layers can be")
+  }
+
   /// The weights of the node at `index`; nil where it has none.
   ///
   /// Normalisation is folded in double precision and the result rounded once, as ``NetworkExtractor`` does.
@@ -154,6 +174,7 @@ package struct FoldedNetwork: Sendable {
   /// - Throws: ``SimilarityError/Code/weightsMismatch`` where they are not finite, or their normalisation makes them so.
   /// - Complexity: O(weights of the node), every time.
   package func weights(at index: Int) throws(SimilarityError) -> Weights? {
+    guard let shape = nodes[index].weightShape else { return nil }
     let source = sources[index]
     switch source.layer {
     case .convolution(let layer):
@@ -165,12 +186,12 @@ package struct FoldedNetwork: Sendable {
       }
       try parameters.checkFolded(values, of: layer)
       try parameters.checkFolded(bias, of: layer)
-      return Weights(shape: source.requiredTensors[0].shape, values: values, bias: bias)
+      return Weights(shape: shape, values: values, bias: bias)
     case .linear(let name):
       return Weights(
-        shape: source.requiredTensors[0].shape, values: try parameters.tensor("\(name).weight"),
+        shape: shape, values: try parameters.tensor("\(name).weight"),
         bias: try parameters.tensor("\(name).bias"))
-    case .maxPool, .concatenate, .globalAveragePool:
+    case .maxPool, .concatenate, .globalAveragePool, .tensor, .argument:
       return nil
     }
   }
@@ -183,23 +204,22 @@ extension FoldedNetwork.Value {
 }
 
 extension FoldedNetwork.Window {
-  fileprivate init(_ window: NetworkBuilder.Window, from input: NetworkBuilder.Value, to output: NetworkBuilder.Value) {
-    func padAfter(_ count: Int, _ size: Int, _ padBefore: Int) -> Int {
-      max(0, (count - 1) * window.stride + window.kernel - size - padBefore)
+  fileprivate init(
+    _ window: NetworkBuilder.Window, over input: NetworkBuilder.Value, _ name: String
+  ) throws(SimilarityError) {
+    guard window.dilation == NetworkBuilder.Extent(1) else {
+      throw SimilarityError(.invalidArgument, "'\(name)' cannot be exported: its window is dilated")
     }
+    let overhang = window.overhang(over: input)
     self.init(
-      kernelHeight: window.kernel, kernelWidth: window.kernel, strideHeight: window.stride, strideWidth: window.stride,
-      padTop: window.padTop, padLeft: window.padLeft, padBottom: padAfter(output.height, input.height, window.padTop),
-      padRight: padAfter(output.width, input.width, window.padLeft))
+      kernelHeight: window.kernel.height, kernelWidth: window.kernel.width, strideHeight: window.stride.height,
+      strideWidth: window.stride.width, padTop: overhang.top, padLeft: overhang.left, padBottom: overhang.bottom,
+      padRight: overhang.right)
   }
 }
 
 extension FoldedNetwork.Limits {
-  fileprivate init?(_ activation: NetworkBuilder.Activation) {
-    switch activation {
-    case .none: return nil
-    case .relu: self.init(low: 0, high: .infinity)
-    case .relu6: self.init(low: 0, high: 6)
-    }
+  fileprivate init(_ limits: (low: Float, high: Float)) {
+    self.init(low: limits.low, high: limits.high)
   }
 }

@@ -30,6 +30,17 @@ public struct NetworkBuilder: Sendable {
     case relu
     /// `min(max(0, x), 6)`
     case relu6
+    /// `min(max(low, x), high)`; a limit may be infinite.
+    case clamp(low: Float, high: Float)
+
+    package var limits: (low: Float, high: Float) {
+      switch self {
+      case .none: (-.infinity, .infinity)
+      case .relu: (0, .infinity)
+      case .relu6: (0, 6)
+      case .clamp(let low, let high): (low, high)
+      }
+    }
   }
 
   /// Zeros around a convolution's input.
@@ -57,13 +68,16 @@ public struct NetworkBuilder: Sendable {
     case dense
     /// One filter a channel; the weight is `[channels, 1, kernel, kernel]`.
     case depthwise
-  }
+    /// Channels and filters in so many groups, the filters of each seeing its channels alone; the weight is
+    /// `[channels, input channels / groups, kernel, kernel]`.
+    case groups(Int)
 
-  package struct Window: Sendable, Hashable {
-    package var kernel: Int
-    package var stride: Int
-    package var padTop: Int
-    package var padLeft: Int
+    var isGrouped: Bool { groups > 1 }
+
+    /// 1 but for ``groups(_:)``.
+    var groups: Int {
+      if case .groups(let groups) = self { groups } else { 1 }
+    }
   }
 
   package struct ConvolutionLayer: Sendable {
@@ -74,6 +88,16 @@ public struct NetworkBuilder: Sendable {
     package var normalization: Normalization?
     package var activation: Activation
     package var residual: Value?
+    /// Whether the weight is that of a linear layer, `[channels, input channels]`.
+    package var isLinear = false
+
+    package func channelsPerGroup(of input: Value) -> Int {
+      switch grouping {
+      case .dense: input.channels
+      case .depthwise: 1
+      case .groups(let groups): input.channels / groups
+      }
+    }
   }
 
   package enum Layer: Sendable {
@@ -82,6 +106,10 @@ public struct NetworkBuilder: Sendable {
     case concatenate
     case globalAveragePool
     case linear(name: String)
+    /// An operation on tensors of any shape.
+    case tensor(TensorLayer)
+    /// Numbers that the caller gives, in place of a picture.
+    case argument(Int)
   }
 
   package struct Node: Sendable {
@@ -93,6 +121,8 @@ public struct NetworkBuilder: Sendable {
   /// The picture: `[height, width, 3]`, preprocessed.
   public let input: Value
   package private(set) var nodes: [Node] = []
+  /// How the values' memory may be looked at; see ``Tensor``.
+  package var storage = ValueStorage()
 
   package init(inputSize: PixelSize) {
     input = Value(id: 0, height: inputSize.height, width: inputSize.width, channels: 3)
@@ -108,20 +138,32 @@ public struct NetworkBuilder: Sendable {
     grouping: Grouping = .dense, bias: Bool = false, normalization: Normalization? = nil,
     activation: Activation = .none, adding residual: Value? = nil
   ) -> Value {
-    precondition(grouping == .dense || channels == x.channels, "\(name): a depthwise convolution keeps the channels")
-    let (height, padTop) = Self.outputSize(x.height, kernel, stride, padding)
-    let (width, padLeft) = Self.outputSize(x.width, kernel, stride, padding)
-    if let residual {
+    precondition(
+      grouping != .depthwise || channels == x.channels, "\(name): a depthwise convolution keeps the channels")
+    if case .groups(let groups) = grouping {
       precondition(
-        residual.shape == [height, width, channels],
-        "\(name): the residual is \(residual.shape), the convolution gives \([height, width, channels])")
+        groups > 0 && x.channels % groups == 0 && channels % groups == 0,
+        "\(name): \(x.channels) channels and \(channels) filters are not made of \(groups) groups")
     }
-    let layer = ConvolutionLayer(
-      name: name, grouping: grouping,
-      window: Window(kernel: kernel, stride: stride, padTop: padTop, padLeft: padLeft), hasBias: bias,
-      normalization: normalization, activation: activation, residual: residual)
+    let window = Window(kernel: kernel, stride: stride, padding: padding, over: x)
+    return convolution(
+      x,
+      ConvolutionLayer(
+        name: name, grouping: grouping, window: window, hasBias: bias, normalization: normalization,
+        activation: activation, residual: residual),
+      filters: channels)
+  }
+
+  mutating func convolution(_ x: Value, _ layer: ConvolutionLayer, filters: Int) -> Value {
+    let (height, width) = layer.window.outputSize(over: x)
+    if let residual = layer.residual {
+      precondition(
+        residual.shape == [height, width, filters],
+        "\(layer.name): the residual is \(residual.shape), the convolution gives \([height, width, filters])")
+    }
+    if layer.window.reachesOver(x) { storage.needBorder(x) }
     return append(
-      .convolution(layer), [x] + (residual.map { [$0] } ?? []), height: height, width: width, channels: channels)
+      .convolution(layer), [x] + (layer.residual.map { [$0] } ?? []), height: height, width: width, channels: filters)
   }
 
   /// The largest element of each window; positions outside the picture are left out.
@@ -130,16 +172,24 @@ public struct NetworkBuilder: Sendable {
   public mutating func maxPool(
     _ x: Value, kernel: Int, stride: Int, padding: Int = 0, ceilMode: Bool = false
   ) -> Value {
-    func size(_ size: Int) -> Int {
+    func padAfter(_ size: Int) -> Int {
       let span = size + 2 * padding - kernel
       precondition(span >= 0, "a pool of \(kernel) does not fit \(size) pixels")
       var count = (ceilMode ? span + stride - 1 : span) / stride + 1
       // A window that would start beyond the picture and its left padding sees nothing.
       if (count - 1) * stride >= size + padding { count -= 1 }
-      return count
+      return (count - 1) * stride + kernel - size - padding
     }
-    let window = Window(kernel: kernel, stride: stride, padTop: padding, padLeft: padding)
-    return append(.maxPool(window), [x], height: size(x.height), width: size(x.width), channels: x.channels)
+    return maxPool(
+      x,
+      Window(
+        kernel: Extent(kernel), stride: Extent(stride), padTop: padding, padLeft: padding,
+        padBottom: padAfter(x.height), padRight: padAfter(x.width)))
+  }
+
+  mutating func maxPool(_ x: Value, _ window: Window) -> Value {
+    let (height, width) = window.outputSize(over: x)
+    return append(.maxPool(window), [x], height: height, width: width, channels: x.channels)
   }
 
   /// The channels of all values, one after the other. A value can be part of one concatenation only.
@@ -152,9 +202,12 @@ public struct NetworkBuilder: Sendable {
         precondition(!inputs.contains(value), "a value can be part of one concatenation only")
       }
     }
-    return append(
+    storage.share(values)
+    let result = append(
       .concatenate, values, height: values[0].height, width: values[0].width,
       channels: values.reduce(0) { $0 + $1.channels })
+    storage.share([result])
+    return result
   }
 
   /// The mean over all pixels: `[1, 1, channels]`.
@@ -170,25 +223,11 @@ public struct NetworkBuilder: Sendable {
     return append(.linear(name: name), [x], height: 1, width: 1, channels: features)
   }
 
-  private mutating func append(_ layer: Layer, _ inputs: [Value], height: Int, width: Int, channels: Int) -> Value {
+  mutating func append(_ layer: Layer, _ inputs: [Value], height: Int, width: Int, channels: Int) -> Value {
     precondition(
       height > 0 && width > 0 && channels > 0, "the network does not fit pictures as small as \(input.shape)")
     let output = Value(id: nodes.count + 1, height: height, width: width, channels: channels)
     nodes.append(Node(layer: layer, inputs: inputs, output: output))
     return output
-  }
-
-  /// A convolution's output size and the padding before the first pixel, along one axis.
-  private static func outputSize(
-    _ size: Int, _ kernel: Int, _ stride: Int, _ padding: Padding
-  ) -> (size: Int, padBefore: Int) {
-    switch padding {
-    case .symmetric(let pad):
-      precondition(size + 2 * pad >= kernel, "a kernel of \(kernel) does not fit \(size) pixels")
-      return ((size + 2 * pad - kernel) / stride + 1, pad)
-    case .same:
-      let count = (size + stride - 1) / stride
-      return (count, max(0, (count - 1) * stride + kernel - size) / 2)
-    }
   }
 }

@@ -40,11 +40,9 @@ struct ArenaLayout {
     }
 
     /// What a window reads outside its input.
-    init(_ window: NetworkBuilder.Window, input: Value, output: Value) {
-      top = window.padTop
-      left = window.padLeft
-      bottom = max(0, (output.height - 1) * window.stride + window.kernel - window.padTop - input.height)
-      right = max(0, (output.width - 1) * window.stride + window.kernel - window.padLeft - input.width)
+    init(_ window: NetworkBuilder.Window, input: Value) {
+      let overhang = window.overhang(over: input)
+      (top, left, bottom, right) = overhang
     }
 
     init() {}
@@ -59,9 +57,11 @@ struct ArenaLayout {
     return slot
   }
 
-  /// - Parameter elements: how each value is stored.
+  /// - Parameters:
+  ///   - dense: Values without gaps.
+  ///   - elements: How each value is stored.
   init(
-    input: Value, nodes: [NetworkBuilder.Node], output: Value, schedule: Schedule,
+    input: Value, nodes: [NetworkBuilder.Node], dense: Set<Value> = [], output: Value, schedule: Schedule,
     elements: @escaping (Value) -> Element
   ) {
     let roots = Roots(nodes: nodes, elements: elements)
@@ -70,8 +70,7 @@ struct ArenaLayout {
     for node in nodes {
       guard case .convolution(let layer) = node.layer else { continue }
       let root = roots.root(of: node.inputs[0]).value
-      borders[root, default: Border()].formUnion(
-        Border(layer.window, input: node.inputs[0], output: node.output))
+      borders[root, default: Border()].formUnion(Border(layer.window, input: node.inputs[0]))
     }
 
     // Each root's lifetime in blocks. One that a later segment reads is there from the beginning: the blocks before run
@@ -106,8 +105,9 @@ struct ArenaLayout {
       let element = elements(root)
       let border = borders[root] ?? Border()
       var pixel = roots.storedChannels(of: root)
+      precondition(border.isEmpty || !dense.contains(root), "a value without gaps has no border")
       // Pixels a page apart would all compete for the same few lines of the L1 cache.
-      if pixel * element.size % 4096 == 0 { pixel += 64 / element.size }
+      if pixel * element.size % 4096 == 0, !dense.contains(root) { pixel += 64 / element.size }
       let row = (root.width + border.betweenRows) * pixel
       let before = (border.top * row + border.left * pixel) * element.size
       let all = ((border.top + root.height + border.bottom) * row + border.left * pixel) * element.size

@@ -18,7 +18,7 @@ enum ConvolutionAlgorithm: Sendable, Hashable {
     _ node: NetworkBuilder.Node, window: NetworkBuilder.Window, element: Element
   ) -> ConvolutionAlgorithm {
     let (input, output) = (node.inputs[0], node.output)
-    guard window == NetworkBuilder.Window(kernel: 3, stride: 1, padTop: 1, padLeft: 1),
+    guard let (kernel, stride) = window.square, kernel == 3, stride == 1, window.padTop == 1, window.padLeft == 1,
       output.height == input.height, output.width == input.width, element != .u8
     else { return .direct }
 

@@ -4,7 +4,7 @@ internal import ImageSimilarityFiles
 
 /// The tensors of a weights file, checked against what a network needs.
 struct NetworkParameters {
-  let file: WeightsFile
+  let file: any WeightSource
 
   /// Throws ``SimilarityError/Code/weightsMismatch``, which lists every tensor that is missing, misshaped or left over.
   ///
@@ -28,7 +28,7 @@ struct NetworkParameters {
     }
     guard !problems.isEmpty else { return }
 
-    var message = "\(file.file.name): not the weights of \(backbone), layer '\(layer.rawValue)': "
+    var message = "\(file.name): not the weights of \(backbone), layer '\(layer.rawValue)': "
     message += problems.prefix(4).joined(separator: "; ")
     if problems.count > 4 { message += "; and \(problems.count - 4) more" }
     if layer == .scores, missing == problems.count, missing <= 2 {
@@ -44,7 +44,7 @@ struct NetworkParameters {
     guard index == values.count else {
       throw SimilarityError(
         .weightsMismatch,
-        "\(file.file.name): element \(index) of '\(name)' is \(values[index]), expected finite numbers")
+        "\(file.name): element \(index) of '\(name)' is \(values[index]), expected finite numbers")
     }
     return values
   }
@@ -66,7 +66,7 @@ struct NetworkParameters {
       guard spread > 0 else {
         throw SimilarityError(
           .weightsMismatch,
-          "\(file.file.name): element \(filter) of '\(normalization.name).running_var' is \(variance[filter]), "
+          "\(file.name): element \(filter) of '\(normalization.name).running_var' is \(variance[filter]), "
             + "expected a variance")
       }
       factors[filter] = Double(scale[filter]) / spread.squareRoot()
@@ -80,7 +80,7 @@ struct NetworkParameters {
     guard unsafe imsim_first_not_finite(values, values.count) == values.count else {
       throw SimilarityError(
         .weightsMismatch,
-        "\(file.file.name): the weights of '\(layer.name)' times its normalisation are too large for fp32")
+        "\(file.name): the weights of '\(layer.name)' times its normalisation are too large for fp32")
     }
   }
 }
@@ -91,8 +91,9 @@ extension NetworkBuilder.Node {
     switch layer {
     case .convolution(let convolution):
       let kernel = convolution.window.kernel
-      let channels = convolution.grouping == .dense ? inputs[0].channels : 1
-      var tensors = [("\(convolution.name).weight", [output.channels, channels, kernel, kernel])]
+      let channels = convolution.channelsPerGroup(of: inputs[0])
+      let shape = [output.channels, channels] + (convolution.isLinear ? [] : [kernel.height, kernel.width])
+      var tensors = [("\(convolution.name).weight", shape)]
       if convolution.hasBias { tensors.append(("\(convolution.name).bias", [output.channels])) }
       if let normalization = convolution.normalization {
         for part in ["weight", "bias", "running_mean", "running_var"] {
@@ -102,7 +103,11 @@ extension NetworkBuilder.Node {
       return tensors
     case .linear(let name):
       return [("\(name).weight", [output.channels, inputs[0].channels]), ("\(name).bias", [output.channels])]
-    case .maxPool, .concatenate, .globalAveragePool:
+    case .tensor(let layer):
+      return layer.operands.compactMap { operand in
+        if case .constant(let name, let shape) = operand.source { (name, shape) } else { nil }
+      }
+    case .maxPool, .concatenate, .globalAveragePool, .argument:
       return []
     }
   }

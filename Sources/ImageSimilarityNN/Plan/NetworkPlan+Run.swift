@@ -29,7 +29,7 @@ extension NetworkPlan {
       guard let rgb = rgb.baseAddress else { return }
       var context = unsafe StepContext(
         kernels: .current, arena: workspace.arena.start, constants: constants.memory.start, pixels: rgb,
-        pictureBytes: inputSize.area * 3, bases: [Int](repeating: 0, count: segments.count))
+        pictureBytes: inputSize.area * 3, arguments: [], bases: [Int](repeating: 0, count: segments.count))
       let group = segments[segments.count - 1].group
       for first in stride(from: 0, to: count, by: group) {
         let pictures = first..<min(first + group, count)
@@ -39,6 +39,21 @@ extension NetworkPlan {
           for i in 0..<dimension { unsafe embeddings[picture * dimension + i] = vector[i] }
         }
       }
+    }
+  }
+
+  /// The result of a network that takes numbers instead of a picture.
+  func run(arguments: [[Float]]) -> [Float] {
+    let workspace = NetworkWorkspace(plan: self)
+    let picture = [UInt8](repeating: 0, count: inputSize.area * 3)
+    return unsafe picture.withUnsafeBufferPointer { rgb in
+      guard let rgb = rgb.baseAddress else { preconditionFailure("a picture has pixels") }
+      var context = unsafe StepContext(
+        kernels: .current, arena: workspace.arena.start, constants: constants.memory.start, pixels: rgb,
+        pictureBytes: picture.count, arguments: arguments, bases: [Int](repeating: 0, count: segments.count))
+      unsafe run(segment: segments.count - 1, pictures: 0..<1, &context, nil)
+      let vector = unsafe context.pixel(output, picture: 0).assumingMemoryBound(to: Float.self)
+      return (0..<dimension).map { unsafe vector[$0] }
     }
   }
 
@@ -77,6 +92,8 @@ extension NetworkPlan {
       case .depthwise(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
       case .maxPool(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
       case .average(let step): unsafe step.run(context, pictures: pictures)
+      case .tensor(let step): unsafe step.run(context, rows: task.rows, pictures: pictures)
+      case .argument(let step): unsafe step.run(context, pictures: pictures)
       }
       if let observer, let observed = task.observed {
         for picture in pictures {

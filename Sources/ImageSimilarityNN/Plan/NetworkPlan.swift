@@ -1,11 +1,11 @@
 internal import CSimilarityKernels
-internal import ImageSimilarityCore
+package import ImageSimilarityCore
 
 /// A network ready to run: immutable, shared by all workers.
 ///
 /// Batch normalisation is folded into the weights, activations and residual additions into the convolution before them, and
 /// every activation tensor has its place in one arena that a worker allocates once.
-final class NetworkPlan: Sendable {
+package final class NetworkPlan: Sendable {
   struct Window: Sendable {
     var inHeight: Int
     var inWidth: Int
@@ -79,20 +79,39 @@ final class NetworkPlan: Sendable {
   /// Prepares the network between the picture and `layer`.
   ///
   /// Throws ``SimilarityError/Code/weightsMismatch`` where the tensors are not exactly those of the network.
-  init(
+  convenience init(
     _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, preprocessing: Preprocessing,
     precision: Precision, calibration: Calibration?
   ) throws(SimilarityError) {
-    let path = try NetworkPath(backbone, layer: layer, parameters: parameters)
+    try self.init(
+      NetworkPath(backbone, layer: layer, parameters: parameters), parameters: parameters,
+      preprocessing: preprocessing, precision: precision, calibration: calibration)
+  }
+
+  private init(
+    _ path: NetworkPath, parameters: NetworkParameters, preprocessing: Preprocessing, precision: Precision,
+    calibration: Calibration?
+  ) throws(SimilarityError) {
+    precondition(path.output.height == 1 && path.output.width == 1, "an embedding is a vector")
     var compiler = try PlanCompiler(
-      input: path.input, nodes: path.nodes, output: path.output, parameters: parameters, preprocessing: preprocessing,
-      element: Element(precision), calibration: calibration)
+      input: path.input, nodes: path.nodes, storage: path.storage, output: path.output, parameters: parameters,
+      preprocessing: preprocessing, element: Element(precision), calibration: calibration)
     self.segments = try compiler.compile()
-    self.inputSize = backbone.inputSize
+    self.inputSize = PixelSize(width: path.input.width, height: path.input.height)
     self.output = compiler.arena.slot(path.output)
-    precondition(output.element == .fp32, "\(backbone.name): the embedding is pooled or linear")
+    precondition(output.element == .fp32, "the embedding is pooled or linear")
     self.dimension = path.output.channels
     self.arenaBytes = compiler.arena.count + compiler.scratchBytes
     self.constants = Constants(memory: compiler.constants)
+  }
+
+  /// Computes a vector of a network whose inputs are ``NetworkBuilder/argument(shape:)``, once, in fp32.
+  package static func evaluate(
+    _ network: NetworkBuilder, _ output: NetworkBuilder.Value, weights: any WeightSource, arguments: [[Float]]
+  ) throws(SimilarityError) -> [Float] {
+    let plan = try NetworkPlan(
+      NetworkPath(network, to: output), parameters: NetworkParameters(file: weights), preprocessing: .imagenet,
+      precision: .fp32, calibration: nil)
+    return plan.run(arguments: arguments)
   }
 }

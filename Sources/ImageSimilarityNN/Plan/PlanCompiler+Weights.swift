@@ -24,7 +24,8 @@ extension PlanCompiler {
     switch (node.layer, step) {
     case (.convolution(let layer), .convolution(let step)):
       write(taps: taps(layer.window, step), to: step.taps)
-      pack(try folded(layer, node), node, layer.residual, step)
+      let folded = try folded(layer, node)
+      if step.groups == 1 { pack(folded, node, layer.residual, step) } else { pack(folded, step) }
     case (.linear(let name), .convolution(let step)):
       write(taps: [0], to: step.taps)
       pack(try foldedLinear(name, node), node, nil, step)
@@ -44,8 +45,8 @@ extension PlanCompiler {
     _ layer: NetworkBuilder.ConvolutionLayer, _ node: NetworkBuilder.Node
   ) throws(SimilarityError) -> FoldedWeights {
     let filters = node.output.channels
-    let taps = layer.window.kernel * layer.window.kernel
-    let channels = layer.grouping == .depthwise ? 1 : node.inputs[0].channels
+    let taps = layer.window.kernel.height * layer.window.kernel.width
+    let channels = layer.channelsPerGroup(of: node.inputs[0])
     let (factors, bias) = try parameters.affine(of: layer, filters: filters)
     let weights = try parameters.tensor("\(layer.name).weight")
     let values = transposed(weights, filters: filters, channels: channels, taps: taps, factors: factors)
@@ -96,11 +97,25 @@ extension PlanCompiler {
       folded.filters, quanta, constants.start + step.weights)
   }
 
+  /// The filters of each group by themselves.
+  private func pack(_ folded: FoldedWeights, _ step: ConvolutionStep) {
+    for group in 0..<step.groups {
+      let filters = group * step.filters..<(group + 1) * step.filters
+      let values = stride(from: 0, to: folded.values.count, by: folded.filters).flatMap { row in
+        folded.values[row + filters.lowerBound..<row + filters.upperBound]
+      }
+      write(Array(folded.bias[filters]), to: step.bias + group * step.vectorBytes)
+      unsafe imsim_convolution_pack(
+        step.input.element.kernel, lanes, values, folded.taps, folded.channels, folded.channels, step.filters, [],
+        constants.start + (step.weights + group * step.weightBytes))
+    }
+  }
+
   private func taps(_ window: NetworkBuilder.Window, _ step: ConvolutionStep) -> [Int] {
-    (0..<step.tapCount).map { tap in
-      step.tapCount == window.kernel
-        ? tap * step.input.row
-        : tap / window.kernel * step.input.row + tap % window.kernel * step.input.pixel
+    // One tap a row of the kernel, or one each.
+    let width = step.tapCount == window.kernel.height ? 1 : window.kernel.width
+    return (0..<step.tapCount).map { tap in
+      tap / width * window.dilation.height * step.input.row + tap % width * window.dilation.width * step.input.pixel
     }
   }
 
@@ -228,7 +243,7 @@ extension PlanCompiler {
     unsafe (constants.start + offset).assumingMemoryBound(to: Int.self).update(from: taps, count: taps.count)
   }
 
-  private func write(_ values: [Float], to offset: Int) {
+  func write(_ values: [Float], to offset: Int) {
     unsafe (constants.start + offset).assumingMemoryBound(to: Float.self).update(from: values, count: values.count)
   }
 }

@@ -17,10 +17,15 @@ struct PlanCompiler {
   private(set) var scratchBytes = 0
   private(set) var constants = AlignedBytes(count: 0)
   private var constantBytes = 0
+  /// Where the weights' tensors that tensor layers read lie among the constants, and tables of theirs.
+  var tensorConstants: [String: Int] = [:]
+  var indexTables: [(offset: Int, values: [Int32])] = []
+  var weightTables: [(offset: Int, values: [Float])] = []
 
   init(
-    input: NetworkBuilder.Value, nodes: [NetworkBuilder.Node], output: NetworkBuilder.Value,
-    parameters: NetworkParameters, preprocessing: Preprocessing, element: Element, calibration: Calibration?
+    input: NetworkBuilder.Value, nodes: [NetworkBuilder.Node], storage: NetworkBuilder.ValueStorage,
+    output: NetworkBuilder.Value, parameters: NetworkParameters, preprocessing: Preprocessing, element: Element,
+    calibration: Calibration?
   ) throws(SimilarityError) {
     self.input = input
     self.nodes = nodes
@@ -38,9 +43,11 @@ struct PlanCompiler {
     var vectors: Set<NetworkBuilder.Value> = []
     for node in nodes {
       switch node.layer {
-      case .globalAveragePool: vectors.insert(node.output)
+      case .globalAveragePool, .argument: vectors.insert(node.output)
       case .linear, .convolution, .maxPool, .concatenate:
         if vectors.contains(node.inputs[0]) { vectors.insert(node.output) }
+      case .tensor:
+        if vectors.isSuperset(of: node.inputs) { vectors.insert(node.output) }
       }
     }
     let elements = { (value: NetworkBuilder.Value) in vectors.contains(value) ? Element.fp32 : element }
@@ -50,7 +57,8 @@ struct PlanCompiler {
     schedule = Schedule(
       input: input, nodes: nodes,
       costs: zip(nodes, algorithms).map { Self.cost(of: $0, $1, elements: elements) })
-    arena = ArenaLayout(input: input, nodes: nodes, output: output, schedule: schedule, elements: elements)
+    arena = ArenaLayout(
+      input: input, nodes: nodes, dense: storage.dense, output: output, schedule: schedule, elements: elements)
     if element != .fp32 { try checkReduced(output: output) }
   }
 
@@ -70,6 +78,10 @@ struct PlanCompiler {
         }
       case .linear where arena.slot(node.inputs[0]).element != .fp32:
         throw fail("a linear layer comes without a global average pool before it")
+      case .tensor(let layer) where arena.slot(node.output).element != .fp32:
+        throw fail("it has the operation '\(layer.name)' on maps")
+      case .convolution(let layer) where layer.grouping.isGrouped && arena.slot(node.output).element != .fp32:
+        throw fail("'\(layer.name)' is a convolution in groups")
       case .convolution(let layer) where element == .u8 && layer.grouping == .dense && layer.residual != input:
         break  // A picture's bytes, each channel with a zero point of its own, are for these.
       default:
@@ -94,21 +106,24 @@ struct PlanCompiler {
       value.height * value.width * value.channels * elements(value).size
     }
     var cost = Schedule.Cost(
-      weights: 0, activations: bytes(node.inputs[0]) + bytes(node.output), output: bytes(node.output), rowStep: 1)
+      weights: 0, activations: (node.inputs.first.map(bytes) ?? 0) + bytes(node.output), output: bytes(node.output),
+      rowStep: 1)
     switch node.layer {
     case .convolution where algorithm == .winograd:
       cost.weights = WinogradStep.positions * node.inputs[0].channels * node.output.channels * Element.fp32.size
       cost.rowStep = WinogradStep.tileOutputs
     case .convolution(let layer):
-      let inputs = layer.grouping == .dense ? node.inputs[0].channels : 1
       cost.weights =
-        layer.window.kernel * layer.window.kernel * inputs * node.output.channels * elements(node.output).size
+        layer.window.kernel.height * layer.window.kernel.width * layer.channelsPerGroup(of: node.inputs[0])
+        * node.output.channels * elements(node.output).size
     case .linear:
       cost.weights = node.inputs[0].channels * node.output.channels * Element.fp32.size
     case .concatenate:
       cost.activations = 0  // The parts are computed in place.
-    case .maxPool, .globalAveragePool:
+    case .maxPool, .globalAveragePool, .argument:
       break
+    case .tensor:
+      cost.activations = node.inputs.reduce(bytes(node.output)) { $0 + bytes($1) }
     }
     return cost
   }
@@ -120,6 +135,7 @@ struct PlanCompiler {
     var steps: [Step?] = []
     for index in nodes.indices { steps.append(step(of: index)) }
     constants = AlignedBytes(count: constantBytes)
+    try writeTensorConstants()
     for (node, step) in zip(nodes, steps) {
       guard let step else { continue }
       try pack(node, step)
@@ -179,8 +195,13 @@ struct PlanCompiler {
 
   private mutating func step(of index: Int) -> Step? {
     let node = nodes[index]
-    let (input, output) = (arena.slot(node.inputs[0]), arena.slot(node.output))
+    let output = arena.slot(node.output)
+    let input = node.inputs.first.map(arena.slot) ?? output
     switch node.layer {
+    case .tensor(let layer):
+      return .tensor(tensor(layer))
+    case .argument(let index):
+      return .argument(ArgumentStep(index: index, output: output))
     case .convolution(let layer) where layer.grouping == .depthwise:
       precondition(layer.residual == nil, "\(layer.name): nothing is added to a depthwise convolution")
       return .depthwise(depthwise(layer, node))
@@ -201,10 +222,11 @@ struct PlanCompiler {
   }
 
   private func planWindow(_ window: NetworkBuilder.Window, _ node: NetworkBuilder.Node) -> NetworkPlan.Window {
-    NetworkPlan.Window(
+    guard let (kernel, stride) = window.square else { preconditionFailure("the window is square") }
+    return NetworkPlan.Window(
       inHeight: node.inputs[0].height, inWidth: node.inputs[0].width,
-      channels: arena.slot(node.output).element.storedChannels(node.inputs[0].channels), kernel: window.kernel,
-      stride: window.stride, padTop: window.padTop, padLeft: window.padLeft, outHeight: node.output.height,
+      channels: arena.slot(node.output).element.storedChannels(node.inputs[0].channels), kernel: kernel,
+      stride: stride, padTop: window.padTop, padLeft: window.padLeft, outHeight: node.output.height,
       outWidth: node.output.width)
   }
 
@@ -213,29 +235,36 @@ struct PlanCompiler {
   ) -> ConvolutionStep {
     let (input, output) = (arena.slot(node.inputs[0]), arena.slot(node.output))
     let element = input.element
-    let channels = roots.storedChannels(of: node.inputs[0])
-    let kernel = layer.window.kernel
+    let groups = layer.grouping.groups
+    let channels = groups == 1 ? roots.storedChannels(of: node.inputs[0]) : node.inputs[0].channels / groups
+    let window = layer.window
+    let taps = window.kernel.height * window.kernel.width
     // The taps of a kernel row are neighbours in memory, unless pixels lie apart.
-    let isDense = input.pixel == channels
-    let filters = element.storedChannels(node.output.channels)
+    let isDense = input.pixel == channels && window.dilation.width == 1
+    let filters = element.storedChannels(node.output.channels / groups)
+    let weightBytes = (packedBytes(element, taps: taps, channels: channels, filters: filters) + 63) / 64 * 64
     return ConvolutionStep(
       filters: filters, columns: node.output.width, isVector: node.output.height == 1 && node.output.width == 1,
-      stride: layer.window.stride, padTop: layer.window.padTop, padLeft: layer.window.padLeft, input: input,
-      output: output, residual: layer.residual.map(arena.slot),
-      taps: reserve((isDense ? kernel : kernel * kernel) * MemoryLayout<Int>.stride),
-      tapCount: isDense ? kernel : kernel * kernel, run: (isDense ? kernel : 1) * channels / element.unit,
-      weights: reserve(packedBytes(element, taps: kernel * kernel, channels: channels, filters: filters)),
-      bias: reserveVector(filters), scale: reserveVector(filters), clamp: clamp(layer.activation, node.output),
-      residualScale: residualScale(layer, node.output))
+      stride: window.stride, padTop: window.padTop, padLeft: window.padLeft, input: input, output: output,
+      residual: layer.residual.map(arena.slot),
+      taps: reserve((isDense ? window.kernel.height : taps) * MemoryLayout<Int>.stride),
+      tapCount: isDense ? window.kernel.height : taps,
+      run: (isDense ? window.kernel.width : 1) * channels / element.unit, groups: groups, groupChannels: channels,
+      weights: reserve(weightBytes * groups), weightBytes: weightBytes, bias: reserveVector(filters, groups: groups),
+      scale: reserveVector(filters, groups: groups), vectorBytes: vectorBytes(filters),
+      clamp: clamp(layer.activation, node.output), residualScale: residualScale(layer, node.output))
   }
 
   private mutating func linear(_ node: NetworkBuilder.Node) -> ConvolutionStep {
     let (channels, filters) = (node.inputs[0].channels, node.output.channels)
+    let weightBytes = packedBytes(.fp32, taps: 1, channels: channels, filters: filters)
     return ConvolutionStep(
-      filters: filters, columns: 1, isVector: true, stride: 1, padTop: 0, padLeft: 0, input: arena.slot(node.inputs[0]),
-      output: arena.slot(node.output), residual: nil, taps: reserve(MemoryLayout<Int>.stride), tapCount: 1,
-      run: channels, weights: reserve(packedBytes(.fp32, taps: 1, channels: channels, filters: filters)),
-      bias: reserveVector(filters), scale: reserveVector(filters), clamp: clamp(.none, node.output), residualScale: 1)
+      filters: filters, columns: 1, isVector: true, stride: .init(1), padTop: 0, padLeft: 0,
+      input: arena.slot(node.inputs[0]), output: arena.slot(node.output), residual: nil,
+      taps: reserve(MemoryLayout<Int>.stride), tapCount: 1, run: channels, groups: 1, groupChannels: channels,
+      weights: reserve(weightBytes), weightBytes: weightBytes, bias: reserveVector(filters),
+      scale: reserveVector(filters), vectorBytes: vectorBytes(filters), clamp: clamp(.none, node.output),
+      residualScale: 1)
   }
 
   private mutating func depthwise(
@@ -268,7 +297,7 @@ struct PlanCompiler {
       clamp: clamp(layer.activation, node.output), tilesPerBlock: 0, transformed: arena.count, products: 0)
     step.tilesPerBlock = tilesPerBlock(channels: channels, filters: filters)
     step.products = step.transformed + WinogradStep.positions * step.channelStride * MemoryLayout<Float>.stride
-    scratchBytes = max(scratchBytes, step.scratchBytes)
+    _ = reserveScratch(step.scratchBytes)
     return step
   }
 
@@ -287,12 +316,7 @@ struct PlanCompiler {
 
   /// The limits of an activation function, in what the output's elements count.
   private func clamp(_ activation: NetworkBuilder.Activation, _ output: NetworkBuilder.Value) -> Clamp {
-    let (low, high): (Float, Float) =
-      switch activation {
-      case .none: (-.infinity, .infinity)
-      case .relu: (0, .infinity)
-      case .relu6: (0, 6)
-      }
+    let (low, high) = activation.limits
     guard let quantization = quantizations[output] else { return Clamp(low: low, high: high) }
     func quantized(_ x: Float) -> Float {
       max(0, min(255, (x / quantization.scale).rounded(.toNearestOrEven) + Float(quantization.zero)))
@@ -310,14 +334,24 @@ struct PlanCompiler {
   // MARK: Constants
 
   /// The offset of `bytes` bytes, on a cache line.
-  private mutating func reserve(_ bytes: Int) -> Int {
+  mutating func reserve(_ bytes: Int) -> Int {
     let offset = constantBytes
     constantBytes += (bytes + 63) / 64 * 64
     return offset
   }
 
-  /// The offset of a float for each channel, and for the rest of the last vector.
-  private mutating func reserveVector(_ channels: Int) -> Int {
-    reserve((channels + Int(lanes) - 1) / Int(lanes) * Int(lanes) * MemoryLayout<Float>.stride)
+  /// The offset of a float for each channel of each group, and for the rest of the last vector.
+  mutating func reserveVector(_ channels: Int, groups: Int = 1) -> Int {
+    reserve(vectorBytes(channels) * groups)
+  }
+
+  private func vectorBytes(_ channels: Int) -> Int {
+    (channels + Int(lanes) - 1) / Int(lanes) * Int(lanes) * MemoryLayout<Float>.stride
+  }
+
+  /// Memory behind the activations, for as long as a step runs.
+  mutating func reserveScratch(_ bytes: Int) -> Int {
+    scratchBytes = max(scratchBytes, bytes)
+    return arena.count
   }
 }

@@ -35,7 +35,7 @@ extension Quantization {
         for input in node.inputs where find(input) != find(node.output) {
           representative[find(input)] = find(node.output)
         }
-      case .convolution, .globalAveragePool, .linear:
+      case .convolution, .globalAveragePool, .linear, .tensor, .argument:
         break
       }
     }

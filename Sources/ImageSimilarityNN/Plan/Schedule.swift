@@ -88,7 +88,8 @@ package struct Schedule {
       if group == 1 {
         var weights = costs[first].weights
         // Where a map is small, or smaller than the next, it may as well be complete before the next layer begins.
-        while last < range.upperBound, costs[last].output > bandActivations,
+        while last < range.upperBound, nodes[last].isByRows, nodes[last + 1].isByRows,
+          costs[last].output > bandActivations,
           costs[last + 1].output <= 2 * costs[last].output,
           weights + costs[last + 1].weights <= bandWeights, nodes[last + 1].output.height > 1
         {
@@ -107,7 +108,7 @@ package struct Schedule {
   ) -> Block {
     let height = nodes[range.upperBound].output.height
     var band = height
-    if isBanded {
+    if isBanded, nodes[range.upperBound].isByRows {
       let bytes = range.reduce(0) { $0 + costs[$1].activations } / 2
       band = max(1, min(height, height * bandActivations / max(bytes, 1)))
     }
@@ -149,13 +150,25 @@ package struct Schedule {
 extension NetworkBuilder.Node {
   /// Rows of an input, from the top, that the first `rows` rows of the output depend on; may exceed the input's height.
   fileprivate func rowsRead(of value: NetworkBuilder.Value, forRows rows: Int) -> Int {
-    func reach(_ window: NetworkBuilder.Window) -> Int { (rows - 1) * window.stride - window.padTop + window.kernel }
+    func reach(_ window: NetworkBuilder.Window) -> Int {
+      (rows - 1) * window.stride.height - window.padTop + window.reach.height
+    }
     switch layer {
     case .convolution(let layer):
       return value == layer.residual && value != inputs[0] ? rows : max(rows, reach(layer.window))
     case .maxPool(let window): return reach(window)
     case .concatenate: return rows
-    case .globalAveragePool, .linear: return value.height
+    case .tensor(let layer): return layer.rowsRead(of: value, forRows: rows)
+    case .globalAveragePool, .linear, .argument: return value.height
+    }
+  }
+
+  /// Whether rows of the output can be computed by themselves.
+  fileprivate var isByRows: Bool {
+    switch layer {
+    case .convolution, .maxPool, .concatenate, .globalAveragePool, .linear: true
+    case .tensor(let layer): layer.rowAxis != nil
+    case .argument: false
     }
   }
 }

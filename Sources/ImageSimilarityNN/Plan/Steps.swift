@@ -10,6 +10,8 @@ internal import CSimilarityKernels
   /// RGB bytes of all pictures of the batch, and of one.
   var pixels: UnsafePointer<UInt8>
   var pictureBytes: Int
+  /// What a network takes instead of a picture.
+  var arguments: [[Float]]
   /// The picture of the batch that lies first in each segment's slots.
   var bases: [Int]
 
@@ -49,6 +51,8 @@ enum Step: Sendable {
   case depthwise(DepthwiseStep)
   case maxPool(MaxPoolStep)
   case average(AverageStep)
+  case tensor(TensorStep)
+  case argument(ArgumentStep)
 }
 
 /// From RGB bytes to the network's input.
@@ -85,7 +89,7 @@ struct ConvolutionStep: Sendable {
   var filters: Int
   var columns: Int
   var isVector: Bool
-  var stride: Int
+  var stride: NetworkBuilder.Extent
   var padTop: Int
   var padLeft: Int
   var input: ArenaLayout.Slot
@@ -95,9 +99,15 @@ struct ConvolutionStep: Sendable {
   var taps: Int
   var tapCount: Int
   var run: Int
+  /// Each with its share of the channels and filters, which are those of one group.
+  var groups: Int
+  var groupChannels: Int
   var weights: Int
+  /// Bytes of one group's weights, and of its bias or scale.
+  var weightBytes: Int
   var bias: Int
   var scale: Int
+  var vectorBytes: Int
   var clamp: Clamp
   var residualScale: Float
 
@@ -107,11 +117,12 @@ struct ConvolutionStep: Sendable {
       unsafe UnsafeRawPointer(context.pixel(slot, picture: pictures.lowerBound))
     }
     var layer = unsafe imsim_convolution(
-      columns: Int32(columns), filters: Int32(filters), in_pixel: stride * input.pixel, in_row: stride * input.row,
+      columns: Int32(columns), filters: Int32(filters), in_pixel: stride.width * input.pixel,
+      in_row: stride.height * input.row,
       in_image: input.picture / element.size, out_pixel: output.pixel, out_row: output.row,
       out_image: output.picture / element.size, residual_pixel: residual?.pixel ?? 0, residual_row: residual?.row ?? 0,
       residual_image: (residual?.picture ?? 0) / element.size, taps: context.offsets(taps), tap_count: Int32(tapCount),
-      run: Int32(run), weights: context.constants + weights, bias: context.floats(bias), scale: context.floats(scale),
+      run: Int32(run), weights: context.constants, bias: context.floats(bias), scale: nil,
       residual_scale: residualScale, low: clamp.low, high: clamp.high)
     var images = Int32(pictures.count)
     if isVector {
@@ -124,9 +135,18 @@ struct ConvolutionStep: Sendable {
     }
     let corner = (padTop * input.row + padLeft * input.pixel) * element.size
     let convolve = unsafe context.kernels.convolution.kernel(element)
-    unsafe convolve(
-      &layer, context.pixel(input, picture: pictures.lowerBound) - corner, residualStart,
-      context.pixel(output, picture: pictures.lowerBound), Int32(rows.lowerBound), Int32(rows.upperBound), images)
+    let start = unsafe context.pixel(input, picture: pictures.lowerBound) - corner
+    let out = unsafe context.pixel(output, picture: pictures.lowerBound)
+    let (first, last) = (Int32(rows.lowerBound), Int32(rows.upperBound))
+    for group in 0..<groups {
+      unsafe layer.weights = UnsafeRawPointer(context.constants + weights + group * weightBytes)
+      unsafe layer.bias = context.floats(bias + group * vectorBytes)
+      unsafe layer.scale = context.floats(scale + group * vectorBytes)
+      let shift = group * filters * element.size
+      unsafe convolve(
+        &layer, start + group * groupChannels * element.size, residualStart.map { unsafe $0 + shift }, out + shift,
+        first, last, images)
+    }
   }
 }
 
