@@ -11,6 +11,8 @@ enum {
   BLOCK = 16,
   // Elements that are brought together where they lie apart: a few arrays of them fit the L1 cache.
   STAGE = 16 * BLOCK,
+  // Lines that are shorter cost more to begin than to do.
+  SHORT_LINE = 8,
 };
 
 static inline ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
@@ -73,6 +75,12 @@ static void swap(ptrdiff_t *a, ptrdiff_t *b) {
   *b = old;
 }
 
+// Exchanges axis d and the one after it.
+static void swap_axes(imsim_tensor_loop *loop, int d) {
+  swap(&loop->shape[d], &loop->shape[d + 1]);
+  for (int o = 0; o < IMSIM_TENSOR_OPERANDS; o++) swap(&loop->strides[o][d], &loop->strides[o][d + 1]);
+}
+
 // Whether axis d has shorter strides than the one after it.
 static int is_out_of_order(const imsim_tensor_loop *loop, int d) {
   for (int o = 0; o < IMSIM_TENSOR_OPERANDS; o++) {
@@ -88,9 +96,7 @@ void imsim_tensor_coalesce(imsim_tensor_loop *loop) {
   }
   for (int end = loop->rank - 1; end > 0; end--) {
     for (int d = 0; d < end; d++) {
-      if (!is_out_of_order(loop, d)) continue;
-      swap(&loop->shape[d], &loop->shape[d + 1]);
-      for (int o = 0; o < IMSIM_TENSOR_OPERANDS; o++) swap(&loop->strides[o][d], &loop->strides[o][d + 1]);
+      if (is_out_of_order(loop, d)) swap_axes(loop, d);
     }
   }
   for (int d = loop->rank - 2; d >= 0; d--) {
@@ -102,6 +108,11 @@ void imsim_tensor_coalesce(imsim_tensor_loop *loop) {
     loop->shape[d + 1] *= loop->shape[d];
     remove_axis(loop, d);
   }
+  // Better long lines with gaps than short ones without.
+  int line = loop->rank - 1;
+  while (line > 0 && loop->shape[line] < SHORT_LINE) line--;
+  if (line < 0 || loop->shape[line] < SHORT_LINE) return;
+  for (int d = line; d + 1 < loop->rank; d++) swap_axes(loop, d);
 }
 
 // MARK: Stages
@@ -113,9 +124,11 @@ static inline const float *gather(const float *in, ptrdiff_t stride, ptrdiff_t c
   return buffer;
 }
 
-// The same in whole blocks, of which the last has something behind the elements.
+// The same in whole blocks, the last filled up with zeros.
 static inline const float *gather_blocks(const float *in, ptrdiff_t stride, ptrdiff_t count, float *buffer) {
-  if (stride != 1 || count % BLOCK == 0) return gather(in, stride, count, buffer);
+  if (count % BLOCK == 0) return gather(in, stride, count, buffer);
+  memset(buffer + count / BLOCK * BLOCK, 0, BLOCK * sizeof *buffer);
+  if (stride != 1) return gather(in, stride, count, buffer);
   return memcpy(buffer, in, (size_t)count * sizeof *in);
 }
 
@@ -139,7 +152,9 @@ static inline ptrdiff_t stage(ptrdiff_t count, int is_contiguous) {
   return is_contiguous ? count / BLOCK * BLOCK : smaller(count, STAGE);
 }
 
-static inline ptrdiff_t blocks(ptrdiff_t count) { return (count + BLOCK - 1) / BLOCK; }
+static inline ptrdiff_t block_count(ptrdiff_t count) { return (count + BLOCK - 1) / BLOCK; }
+
+static inline ptrdiff_t quotient_rounded_up(ptrdiff_t a, ptrdiff_t b) { return b == 1 ? a : (a + b - 1) / b; }
 
 #define START(name, start, next) [IMSIM_REDUCTION_##name] = start,
 static const float reduction_of_nothing[IMSIM_REDUCTION_COUNT] = {FOR_EACH_REDUCTION(START)};

@@ -70,8 +70,9 @@ INLINE float hyperbolic_tangent(float x) {
 INLINE float error_function(float x) {
   // Beyond 4 it is 1.
   const float a = at_most(fabsf(x), 4), u = a * a;
+  // erf a / a - 1
   const float p =
-      0x1.20dd74p+0f
+      0x1.06eba8p-3f
       + u * (-0x1.81273ep-2f
              + u * (0x1.ce2cf8p-4f
                     + u * (-0x1.b7f90cp-6f + u * (0x1.5405b2p-8f + u * (-0x1.a3f6fcp-11f + u * 0x1.496a28p-14f)))));
@@ -81,7 +82,7 @@ INLINE float error_function(float x) {
       + a * (-0x1.2085b2p+0f
              + a * (-0x1.46c582p-1f
                     + a * (-0x1.a60a94p-4f + a * (0x1.654246p-6f + a * (-0x1.814d22p-9f + a * 0x1.852dc4p-13f)))));
-  return copysignf(a < 1 ? a * p : 1 - exponential(q), x);
+  return copysignf(a < 1 ? a + a * p : 1 - exponential(q), x);
 }
 
 // log(1 + t) for t in 0...1.

@@ -25,7 +25,11 @@ extension PlanCompiler {
     case (.convolution(let layer), .convolution(let step)):
       write(taps: taps(layer.window, step), to: step.taps)
       let folded = try folded(layer, node)
-      if step.groups == 1 { pack(folded, node, layer.residual, step) } else { pack(folded, step) }
+      if layer.grouping.isGrouped {
+        pack(folded, groups: layer.grouping.groups, step)
+      } else {
+        pack(folded, node, layer.residual, step)
+      }
     case (.linear(let name), .convolution(let step)):
       write(taps: [0], to: step.taps)
       pack(try foldedLinear(name, node), node, nil, step)
@@ -97,17 +101,25 @@ extension PlanCompiler {
       folded.filters, quanta, constants.start + step.weights)
   }
 
-  /// The filters of each group by themselves.
-  private func pack(_ folded: FoldedWeights, _ step: ConvolutionStep) {
+  /// Each of the step's groups by itself; where it stands for several of the layer's, zeros keep those apart.
+  private func pack(_ folded: FoldedWeights, groups: Int, _ step: ConvolutionStep) {
+    let filtersPerGroup = folded.filters / groups
     for group in 0..<step.groups {
-      let filters = group * step.filters..<(group + 1) * step.filters
-      let values = stride(from: 0, to: folded.values.count, by: folded.filters).flatMap { row in
-        folded.values[row + filters.lowerBound..<row + filters.upperBound]
+      let first = group * step.filters
+      var values = [Float](repeating: 0, count: folded.taps * step.groupChannels * step.filters)
+      for filter in 0..<step.filters {
+        let firstChannel = filter / filtersPerGroup * folded.channels
+        for tap in 0..<folded.taps {
+          for channel in 0..<folded.channels {
+            values[(tap * step.groupChannels + firstChannel + channel) * step.filters + filter] =
+              folded.values[(tap * folded.channels + channel) * folded.filters + first + filter]
+          }
+        }
       }
-      write(Array(folded.bias[filters]), to: step.bias + group * step.vectorBytes)
+      write(Array(folded.bias[first..<first + step.filters]), to: step.bias + group * step.vectorBytes)
       unsafe imsim_convolution_pack(
-        step.input.element.kernel, lanes, values, folded.taps, folded.channels, folded.channels, step.filters, [],
-        constants.start + (step.weights + group * step.weightBytes))
+        step.input.element.kernel, lanes, values, folded.taps, step.groupChannels, step.groupChannels, step.filters,
+        [], constants.start + (step.weights + group * step.weightBytes))
     }
   }
 

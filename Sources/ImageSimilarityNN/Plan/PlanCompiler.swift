@@ -235,7 +235,7 @@ struct PlanCompiler {
   ) -> ConvolutionStep {
     let (input, output) = (arena.slot(node.inputs[0]), arena.slot(node.output))
     let element = input.element
-    let groups = layer.grouping.groups
+    let groups = stepGroups(layer.grouping.groups, filters: node.output.channels)
     let channels = groups == 1 ? roots.storedChannels(of: node.inputs[0]) : node.inputs[0].channels / groups
     let window = layer.window
     let taps = window.kernel.height * window.kernel.width
@@ -253,6 +253,13 @@ struct PlanCompiler {
       weights: reserve(weightBytes * groups), weightBytes: weightBytes, bias: reserveVector(filters, groups: groups),
       scale: reserveVector(filters, groups: groups), vectorBytes: vectorBytes(filters),
       clamp: clamp(layer.activation, node.output), residualScale: residualScale(layer, node.output))
+  }
+
+  /// Groups of few filters are computed together, as one product with zeros, as long as a vector holds the filters.
+  private func stepGroups(_ groups: Int, filters: Int) -> Int {
+    var count = groups
+    while count > 1, count % 2 == 0, filters / count * 2 <= lanes { count /= 2 }
+    return count
   }
 
   private mutating func linear(_ node: NetworkBuilder.Node) -> ConvolutionStep {
