@@ -9,9 +9,10 @@ script see the same pixels. For each network, metric and kind of weights:
 
 - coremltools parses the file, knows every field in it, and opens it as a model with the right inputs and outputs;
 - Apple's validator, where COMMAND is what coreml_validator.py built, calls it valid;
-- the file, translated layer by layer from coremltools' own protobuf classes to ONNX (quantised weights multiplied out), is
-  run by onnxruntime. Its distances are compared with those of `imsim query`: the largest difference, for how many queries
-  the order of all references is the same, and by how much distances differ where the order does not agree.
+- the file, translated layer by layer from coremltools' own protobuf classes to ONNX (quantised weights multiplied out),
+  is run by onnxruntime. Its distances are compared with those of `imsim query`: their mean, the largest difference, for
+  how many queries the nearest reference is the same, for how many the order of all is, and by how much distances differ
+  where the order does not agree.
 
 Prints a table, and fails where fp32 differs by more than 1e-3 or puts references in another order that differ by more.
 """
@@ -152,7 +153,8 @@ class Translation:
     def innerProduct(self, layer, inputs, output):
         p = layer.innerProduct
         self.add_node("Flatten", inputs, output + " flat")
-        operands = [output + " flat", self.constant(weights(p.weights, p.outputChannels), (p.outputChannels, p.inputChannels))]
+        matrix = weights(p.weights, p.outputChannels)
+        operands = [output + " flat", self.constant(matrix, (p.outputChannels, p.inputChannels))]
         if p.hasBias:
             operands.append(self.constant(weights(p.bias, 1)))
         self.add_node("Gemm", operands, output + " product", transB=1)
@@ -198,7 +200,8 @@ def session(spec):
     (count,) = result.type.multiArrayType.shape
     graph = helper.make_graph(
         translation.nodes, "coreml", [helper.make_tensor_value_info(image.name, onnx.TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(result.name, onnx.TensorProto.FLOAT, [1, count, 1, 1])], translation.initializers,
+        [helper.make_tensor_value_info(result.name, onnx.TensorProto.FLOAT, [1, count, 1, 1])],
+        translation.initializers,
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
@@ -268,11 +271,14 @@ def queried(imsim, model, queries, count):
 
 
 def compare(expected, found):
-    """The largest difference; queries with the very same order; the largest distance between two swapped references."""
+    """The largest difference; queries with the same nearest reference, and with the very same order of all; the largest
+    distance between two swapped references.
+    """
     order, other = (np.argsort(x, axis=1, kind="stable") for x in (expected, found))
     sorted_by_other = np.take_along_axis(expected, other, axis=1)
     swapped = np.maximum.accumulate(sorted_by_other, axis=1) - sorted_by_other
-    return np.abs(expected - found).max(), int((order == other).all(axis=1).sum()), swapped.max()
+    same = order == other
+    return np.abs(expected - found).max(), int(same[:, 0].sum()), int(same.all(axis=1).sum()), swapped.max()
 
 
 def main():
@@ -284,14 +290,15 @@ def main():
     parser.add_argument("--validator", type=pathlib.Path)
     arguments = parser.parse_args()
     imsim = arguments.imsim.resolve()
+    given = arguments.shared / "weights"
     networks = {
         "efficientnet-lite0": [],
-        "resnet-50": ["--weights", arguments.shared / "weights/resnet50_ktb.safetensors"],
-        "squeezenet-1.1": ["--weights", arguments.shared / "weights/squeezenet1_1_caffe.safetensors", "--preprocessing", "caffe"],
+        "resnet-50": ["--weights", given / "resnet50_ktb.safetensors"],
+        "squeezenet-1.1": ["--weights", given / "squeezenet1_1_caffe.safetensors", "--preprocessing", "caffe"],
     }
     failures = 0
     print(f"coremltools {coremltools.__version__}, onnxruntime {onnxruntime.__version__}")
-    print("network              metric         weights     MB  difference  same order    swapped")
+    print("network              metric         weights     MB    mean  difference  same nearest  same order    swapped")
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         photographs(arguments.shared, arguments.references, arguments.queries, folder)
@@ -317,11 +324,11 @@ def main():
                     found = np.array(
                         [network_session.run(None, {"image": preprocess(spec, x)})[0].ravel() for x in pixels]
                     )
-                    difference, same, swapped = compare(expected, found)
+                    difference, nearest, same, swapped = compare(expected, found)
                     size = file.stat().st_size / 1e6
                     print(
-                        f"{network:20} {metric:14} {kind:7} {size:6.1f}  {difference:10.2e}"
-                        f"  {same:4} of {len(queries):3}  {swapped:9.2e}",
+                        f"{network:20} {metric:14} {kind:7} {size:6.1f}  {expected.mean():6.2f}  {difference:10.2e}"
+                        f"    {nearest:3} of {len(queries):3}  {same:3} of {len(queries):3}  {swapped:9.2e}",
                         flush=True,
                     )
                     if kind == "fp32" and max(difference, swapped) > TOLERANCE:
@@ -332,7 +339,7 @@ def main():
                 run(arguments.validator.resolve(), file)
             dimension = coremltools.utils.load_spec(str(file)).description.output[0].type.multiArrayType.shape[0]
             spec = load(file, "embedding", dimension)
-            # The last query is one of the references.
+            # One query is one of the references.
             (own,) = [i for i, path in enumerate(queries) if path.name.startswith("own-")]
             embedding = session(spec).run(None, {"image": preprocess(spec, pixels[own])})[0].ravel()
             raw = file.with_suffix(".safetensors").read_bytes()
@@ -341,7 +348,8 @@ def main():
             records = [json.loads(line)["id"] for line in file.with_suffix(".jsonl").read_text().splitlines()]
             row = rows[records.index(queries[own].name.removeprefix("own-"))]
             difference = np.abs(row - embedding).max() / np.abs(row).max()
-            print(f"{network:20} embedding      fp32    {file.stat().st_size / 1e6:6.1f}  {difference:10.2e} of the largest element")
+            size = file.stat().st_size / 1e6
+            print(f"{network:20} embedding      fp32    {size:6.1f}          {difference:10.2e} of the largest element")
             if difference > 1e-4:
                 failures += 1
     return 1 if failures else 0

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds a command from the validator in coremltools' sources, Apple's own, which the package on PyPI has for macOS only.
+"""Builds a command from the validator in coremltools' sources, Apple's own; the package on PyPI has it for macOS only.
 
     python3 Scripts/goldens/coreml_validator.py COREMLTOOLS OUTPUT
     OUTPUT file.mlmodel ...
@@ -48,9 +48,11 @@ def build(checkout, output, folder):
     for path in (root / "build/format").glob("*.pb.*"):
         path.unlink()
     schemas = sorted(path.name for path in (root / "format").glob("*.proto"))
-    subprocess.run(["protoc", "--cpp_out=../build/format", *schemas], cwd=root / "format", check=True, stderr=subprocess.DEVNULL)
+    generate = ["protoc", "--cpp_out=../build/format", *schemas]
+    subprocess.run(generate, cwd=root / "format", check=True, stderr=subprocess.DEVNULL)
     (root / "main.cpp").write_text(MAIN)
-    sources = [*root.glob("build/format/*.pb.cc"), *root.glob("src/*.cpp"), *root.glob("src/Validation/**/*.cpp"), root / "main.cpp"]
+    patterns = ("build/format/*.pb.cc", "src/*.cpp", "src/Validation/**/*.cpp", "main.cpp")
+    sources = [path for pattern in patterns for path in root.glob(pattern)]
     # Needs a framework of macOS, and nothing needs it.
     sources = [path for path in sources if path.name != "HashOutputStreamBuf.cpp"]
     include = [root, root / "src", root / "build/format", checkout / "deps/nlohmann", checkout / "deps/FP16/include"]
@@ -58,7 +60,8 @@ def build(checkout, output, folder):
     def compile_file(numbered):
         number, path = numbered
         target = folder / f"{number}.o"
-        subprocess.run(["g++", "-std=c++17", "-w", *(f"-I{path}" for path in include), "-c", path, "-o", target], check=True)
+        flags = [f"-I{directory}" for directory in include]
+        subprocess.run(["g++", "-std=c++17", "-w", *flags, "-c", path, "-o", target], check=True)
         return target
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

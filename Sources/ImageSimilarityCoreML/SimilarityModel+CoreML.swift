@@ -51,6 +51,10 @@ extension SimilarityModel {
       try layers.appendDistances(metric, to: references, dimension: network.dimension, from: embedding, to: distance)
     }
     let index = options.featuresOnly ? url.deletingPathExtension().appendingPathExtension("safetensors") : nil
+    guard index != url else {
+      throw SimilarityError(
+        .invalidArgument, "\(url.path) is where the embeddings go: give the Core ML file another name")
+    }
     var model = SpecModel()
     model.specificationVersion = Int32(options.weights.specificationVersion)
     model.description_p.input = [.picture(picture, of: network)]

@@ -308,6 +308,29 @@ import Testing
     #expect(error?.code == .invalidArgument && error?.message.contains("mean-color") == true)
   }
 
+  @Test func operationsThatTheFileDoesNotHave() async throws {
+    struct LargestNet: Backbone {
+      let name = "largest-net"
+      let inputSize = PixelSize(width: 4, height: 4)
+      let preprocessing = Preprocessing.unit
+      func build(_ network: inout NetworkBuilder) -> BackboneOutputs {
+        let largest = network.reduce(.max, network.pictures(channelsFirst: true), axes: [2, 3], keepsAxes: false)
+        return BackboneOutputs(pooled: network.vector([largest]))
+      }
+    }
+    let error = refusal(try await model(LargestNet()))
+    #expect(error?.code == .invalidArgument && error?.message.contains("largest-net cannot be exported") == true)
+  }
+
+  @Test func twoFilesOfOneName() async throws {
+    let model = try await model()
+    let url = folder.url("out.safetensors")
+    let error = #expect(throws: SimilarityError.self) {
+      try model.exportCoreML(to: url, options: options(.fp32, featuresOnly: true))
+    }
+    #expect(error?.code == .invalidArgument && !FileManager.default.fileExists(atPath: url.path))
+  }
+
   @Test func noPictures() async throws {
     let model = try await model()
     try await model.remove(try model.ids)
