@@ -10,6 +10,7 @@ let package = Package(
     .library(name: "ImageSimilarityTesting", targets: ["ImageSimilarityTesting"]),
     .library(name: "ImageSimilarityONNX", targets: ["ImageSimilarityONNX"]),
     .library(name: "ImageSimilarityWeights", targets: ["ImageSimilarityWeights"]),
+    .library(name: "ImageSimilarityCoreML", targets: ["ImageSimilarityCoreML"]),
     .executable(name: "imsim", targets: ["imsim"]),
   ],
   dependencies: [
@@ -41,19 +42,25 @@ let package = Package(
     .target(
       name: "ImageSimilarityONNX",
       dependencies: [
-        "ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN",
+        "ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN", "CSimilarityKernels",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Schema/onnx.proto"]),
     .target(
       name: "ImageSimilarityWeights",
       dependencies: ["ImageSimilarityCore", "ImageSimilarityFiles", "ImageSimilarityNN", "CCurl"]),
+    .target(
+      name: "ImageSimilarityCoreML",
+      dependencies: [
+        "ImageSimilarityKit", "CSimilarityKernels", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["Schema/coreml.proto"]),
 
     // The command line.
     .executableTarget(
       name: "imsim",
       dependencies: [
-        "ImageSimilarityKit", "ImageSimilarityONNX", "ImageSimilarityWeights", "CDemoPhotos",
+        "ImageSimilarityKit", "ImageSimilarityONNX", "ImageSimilarityCoreML", "ImageSimilarityWeights", "CDemoPhotos",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
 
@@ -96,6 +103,9 @@ let package = Package(
       dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"]),
     .testTarget(
       name: "ImageSimilarityWeightsTests", dependencies: ["ImageSimilarityWeights", "MisbehavingServer"]),
+    .testTarget(
+      name: "ImageSimilarityCoreMLTests",
+      dependencies: ["ImageSimilarityCoreML", "ImageSimilarityKit"]),
     .testTarget(name: "imsimTests", dependencies: ["ImageSimilarityKit", "MisbehavingServer", "imsim"]),
     .target(name: "MisbehavingServer", path: "Tests/MisbehavingServer"),
   ],

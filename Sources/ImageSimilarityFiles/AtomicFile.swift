@@ -23,7 +23,8 @@ package struct AtomicFile: ~Copyable {
   private let folder: String
   private let temporaryPath: String
   private let descriptor: Int32
-  private var length = 0
+  /// Bytes that have been appended.
+  package private(set) var length = 0
   private var isCommitted = false
 
   package init(_ url: URL) throws(SimilarityError) {

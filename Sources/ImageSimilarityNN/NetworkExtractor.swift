@@ -20,6 +20,10 @@ public import ImageSimilarityFiles
 public struct NetworkExtractor: FeatureExtractor {
   public let specification: ExtractorSpecification
   let plan: NetworkPlan
+  private let backbone: any Backbone
+  private let source: any WeightSource
+  private let layer: EmbeddingLayer
+  private let preprocessing: Preprocessing
 
   /// The mode that retrieves best: on Caltech-101 (20 images of each class) with the bundled network, precision at 1 and
   /// mean average precision are .886 and .705 with pad, .871 and .691 with squash, .868 and .683 with crop
@@ -48,6 +52,7 @@ public struct NetworkExtractor: FeatureExtractor {
     try self.init(
       backbone, source: weights, weightsPath: path, layer: layer, preprocessing: preprocessing, resize: resize,
       precision: precision, calibration: calibration)
+    weights.file.release(0..<weights.file.count)
   }
 
   /// - Parameters:
@@ -71,6 +76,17 @@ public struct NetworkExtractor: FeatureExtractor {
         layer: layerName ?? layer.rawValue, dimension: plan.dimension, revision: Self.numericsRevision,
         precision: precision.fingerprint(calibration)),
       weightsPath: weightsPath, calibration: calibration?.json)
+    self.backbone = backbone
+    self.source = source
+    self.layer = layer
+    self.preprocessing = preprocessing
+  }
+
+  /// The network that this extractor runs, for exporters. Its weights are those of the file, whatever the precision.
+  ///
+  /// - Throws: ``SimilarityError/Code/invalidArgument`` where it has layers that files for other programs do not have here.
+  package func folded() throws(SimilarityError) -> FoldedNetwork {
+    try FoldedNetwork(backbone, weights: source, layer: layer, preprocessing: preprocessing)
   }
 
   public func makeWorkspace() -> NetworkWorkspace { NetworkWorkspace(plan: plan) }

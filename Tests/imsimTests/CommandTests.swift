@@ -43,7 +43,9 @@ import Testing
     return (process, output, error)
   }
 
-  private func imsim(_ arguments: String...) throws -> Result {
+  private func imsim(_ arguments: String...) throws -> Result { try imsim(arguments) }
+
+  private func imsim(_ arguments: [String]) throws -> Result {
     let (process, output, error) = try start(arguments)
     process.waitUntilExit()
     return Result(
@@ -413,6 +415,28 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "new").path))
     #expect(try imsim("export", "m", "x.txt").code == 2)
     #expect(try imsim("export", "nothing", "x.npy").code == 1)
+  }
+
+  @Test func exportCoreML() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(try imsim("index", Self.photos.path, "--model", "m").code == 0)
+    for arguments in [["x.mlmodel"], ["--coreml", "x.mlmodel", "--coreml-weights", "int8", "--coreml-author", "me"]] {
+      let exported = try imsim(["export", "m", "--json"] + arguments)
+      let summary = try objects(exported.output)
+      #expect(exported.code == 0 && exported.error.isEmpty)
+      #expect(Set(summary[0].keys) == ["images", "dimension", "output", "bytes"])
+      let file = try Data(contentsOf: folder.appending(path: "x.mlmodel"))
+      #expect(summary[0]["bytes"] as? Int == file.count && summary[0]["images"] as? Int == 18)
+    }
+    let features = try imsim("export", "m", "y.mlmodel", "--features-only")
+    #expect(features.code == 0 && features.output.contains("y.safetensors") && features.output.contains("y.jsonl"))
+    #expect(FileManager.default.fileExists(atPath: folder.appending(path: "y.jsonl").path))
+    for mistake in [
+      ["x.npy", "--features-only"], ["x.npy", "--coreml", "x.mlmodel"], ["--coreml", "x.npy"], [],
+      ["--coreml", "x.mlmodel", "--coreml-weights", "int4"],
+    ] {
+      #expect(try imsim(["export", "m"] + mistake).code == 2)
+    }
   }
 
   @Test func helpHasExamples() throws {

@@ -17,32 +17,13 @@ extension SimilarityModel {
   /// - Complexity: O(images * (dimension + log(images))) time, O(images) memory.
   @discardableResult
   public func export(to url: URL, as format: EmbeddingTable.Format) throws(SimilarityError) -> Int {
-    let segments = store.segments
-    var rows: [(id: String, segment: Int, row: Int)] = []
-    for (number, segment) in segments.enumerated() {
-      for row in segment.liveRows { rows.append((try segment.id(row), number, row)) }
-    }
-    rows.sort { $0.id < $1.id }
+    let rows = try orderedRows()
     let dimension = extractor.fingerprint.dimension
     var writer = try EmbeddingTableWriter(url, as: format, rows: rows.count, dimension: dimension, metric: metric)
-    let rowsAtOnce = max(1, Self.exportedElements / dimension)
-    for start in stride(from: 0, to: rows.count, by: rowsAtOnce) {
-      let places = rows[start..<min(start + rowsAtOnce, rows.count)]
-      var values: [Float] = []
-      values.reserveCapacity(places.count * dimension)
-      var records: [ImageRecord] = []
-      for place in places {
-        values += try segments[place.segment].embedding(place.row)
-        records.append(try segments[place.segment].record(place.row))
-      }
-      try writer.append(EmbeddingMatrix(rows: places.count, dimension: dimension, values: values), records)
-    }
+    for part in rows.parts { try writer.append(rows.embeddings(part), rows.records(part)) }
     try writer.finish()
     return rows.count
   }
-
-  /// Elements that are written at once: 16 MiB.
-  private static let exportedElements = 4 << 20
 
   /// Creates a model of embeddings that were made elsewhere.
   ///

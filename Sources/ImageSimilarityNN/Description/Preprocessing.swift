@@ -16,10 +16,10 @@ public enum Preprocessing: String, Sendable, Hashable, Codable, CaseIterable {
   case raw
 
   /// Whether the network's first channel is blue.
-  var isBGR: Bool { self == .caffe }
+  package var isBGR: Bool { self == .caffe }
 
   /// In the network's channel order: `y = x * scale + shift`.
-  var scaleAndShift: (scale: [Float], shift: [Float]) {
+  package var scaleAndShift: (scale: [Float], shift: [Float]) {
     func affine(mean: [Double], divisor: [Double]) -> ([Float], [Float]) {
       (divisor.map { Float(1 / $0) }, zip(mean, divisor).map { Float(-$0 / $1) })
     }

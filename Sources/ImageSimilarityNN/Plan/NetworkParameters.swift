@@ -74,6 +74,15 @@ struct NetworkParameters {
     }
     return (factors, bias)
   }
+
+  /// Throws where a convolution's weights or bias, with the normalisation folded in, are not finite.
+  func checkFolded(_ values: [Float], of layer: NetworkBuilder.ConvolutionLayer) throws(SimilarityError) {
+    guard unsafe imsim_first_not_finite(values, values.count) == values.count else {
+      throw SimilarityError(
+        .weightsMismatch,
+        "\(file.name): the weights of '\(layer.name)' times its normalisation are too large for fp32")
+    }
+  }
 }
 
 extension NetworkBuilder.Node {

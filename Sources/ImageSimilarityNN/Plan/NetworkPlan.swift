@@ -83,31 +83,24 @@ package final class NetworkPlan: Sendable {
     _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, preprocessing: Preprocessing,
     precision: Precision, calibration: Calibration?
   ) throws(SimilarityError) {
-    var network = NetworkBuilder(inputSize: backbone.inputSize)
-    let outputs = backbone.build(&network)
-    guard let target = layer == .pooled ? outputs.pooled : outputs.scores else {
-      throw SimilarityError(.invalidArgument, "\(backbone.name) has no layer '\(layer.rawValue)'")
-    }
-    let nodes = Self.nodes(of: network, leadingTo: target)
-    try parameters.check(nodes: nodes, allNodes: network.nodes, backbone: backbone.name, layer: layer)
     try self.init(
-      network, nodes: nodes, output: target, parameters: parameters, preprocessing: preprocessing,
-      precision: precision, calibration: calibration)
+      NetworkPath(backbone, layer: layer, parameters: parameters), parameters: parameters,
+      preprocessing: preprocessing, precision: precision, calibration: calibration)
   }
 
   private init(
-    _ network: NetworkBuilder, nodes: [NetworkBuilder.Node], output: NetworkBuilder.Value,
-    parameters: NetworkParameters, preprocessing: Preprocessing, precision: Precision, calibration: Calibration?
+    _ path: NetworkPath, parameters: NetworkParameters, preprocessing: Preprocessing, precision: Precision,
+    calibration: Calibration?
   ) throws(SimilarityError) {
-    precondition(output.height == 1 && output.width == 1, "an embedding is a vector")
+    precondition(path.output.height == 1 && path.output.width == 1, "an embedding is a vector")
     var compiler = try PlanCompiler(
-      input: network.input, nodes: nodes, storage: network.storage, output: output, parameters: parameters,
+      input: path.input, nodes: path.nodes, storage: path.storage, output: path.output, parameters: parameters,
       preprocessing: preprocessing, element: Element(precision), calibration: calibration)
     self.segments = try compiler.compile()
-    self.inputSize = PixelSize(width: network.input.width, height: network.input.height)
-    self.output = compiler.arena.slot(output)
-    precondition(self.output.element == .fp32, "the embedding is pooled or linear")
-    self.dimension = output.channels
+    self.inputSize = PixelSize(width: path.input.width, height: path.input.height)
+    self.output = compiler.arena.slot(path.output)
+    precondition(output.element == .fp32, "the embedding is pooled or linear")
+    self.dimension = path.output.channels
     self.arenaBytes = compiler.arena.count + compiler.scratchBytes
     self.constants = Constants(memory: compiler.constants)
   }
@@ -117,21 +110,8 @@ package final class NetworkPlan: Sendable {
     _ network: NetworkBuilder, _ output: NetworkBuilder.Value, weights: any WeightSource, arguments: [[Float]]
   ) throws(SimilarityError) -> [Float] {
     let plan = try NetworkPlan(
-      network, nodes: nodes(of: network, leadingTo: output), output: output,
-      parameters: NetworkParameters(file: weights), preprocessing: .imagenet, precision: .fp32, calibration: nil)
+      NetworkPath(network, to: output), parameters: NetworkParameters(file: weights), preprocessing: .imagenet,
+      precision: .fp32, calibration: nil)
     return plan.run(arguments: arguments)
-  }
-
-  /// The layers that `target` depends on, in the order in which they run.
-  private static func nodes(
-    of network: NetworkBuilder, leadingTo target: NetworkBuilder.Value
-  ) -> [NetworkBuilder.Node] {
-    var needed: Set = [target]
-    var nodes: [NetworkBuilder.Node] = []
-    for node in network.nodes.reversed() where needed.contains(node.output) {
-      needed.formUnion(node.inputs)
-      nodes.append(node)
-    }
-    return nodes.reversed()
   }
 }

@@ -54,11 +54,7 @@ extension PlanCompiler {
     let (factors, bias) = try parameters.affine(of: layer, filters: filters)
     let weights = try parameters.tensor("\(layer.name).weight")
     let values = transposed(weights, filters: filters, channels: channels, taps: taps, factors: factors)
-    guard unsafe imsim_first_not_finite(values, values.count) == values.count else {
-      throw SimilarityError(
-        .weightsMismatch,
-        "\(parameters.file.name): the weights of '\(layer.name)' times its normalisation are too large for fp32")
-    }
+    try parameters.checkFolded(values, of: layer)
     return FoldedWeights(taps: taps, channels: channels, filters: filters, values: values, bias: bias)
   }
 

@@ -14,23 +14,28 @@ struct Export: AsyncParsableCommand {
       The extension says what is written: .npy is a NumPy array, .safetensors has the tensor 'embeddings', .faiss is an index \
       that faiss.read_index opens, whose labels are the rows' numbers. Beside it, a .jsonl file of the same name has a record \
       a line, in the order of the rows, which is that of the ids. FAISS has no cosine: it gets the inner product of \
-      normalized vectors.
+      normalized vectors. .mlmodel is a Core ML file for apps: a picture in, its distance to each picture of the model out.
 
       Examples:
         imsim export photos.imsim photos.npy
         imsim export photos.imsim photos.faiss --json
+        imsim export photos.imsim --coreml photos.mlmodel --coreml-weights fp16
       """)
 
   @Argument(help: "A model, made by 'imsim index'.")
   var model: String
 
-  @Argument(help: ArgumentHelp("The file to write.", valueName: "out.npy, .safetensors or .faiss"))
-  var output: String
+  @Argument(help: ArgumentHelp("The file to write.", valueName: "out.npy, .safetensors, .faiss or .mlmodel"))
+  var output: String?
+
+  @OptionGroup(title: "Core ML") var coreML: CoreMLArguments
 
   @Flag(help: "Print the result as one JSON object.")
   var json = false
 
-  func validate() throws { _ = try EmbeddingTable.Format(argument: output) }
+  func validate() throws {
+    if try coreML.file(output) == nil { _ = try EmbeddingTable.Format(argument: output ?? "") }
+  }
 
   private struct Summary: Encodable {
     var images: Int
@@ -40,6 +45,11 @@ struct Export: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if let file = try coreML.file(output) {
+      try await coreML.export(model: model, to: file, json: json)
+      return
+    }
+    let output = output ?? ""
     let format = try EmbeddingTable.Format(argument: output)
     let model = try await SimilarityModel.open(at: URL(argument: model))
     let url = URL(argument: output)
@@ -58,7 +68,7 @@ extension EmbeddingTable.Format {
   /// What a file's extension says.
   init(argument path: String) throws {
     guard let format = EmbeddingTable.Format(rawValue: URL(argument: path).pathExtension.lowercased()) else {
-      throw ValidationError("expected a file with the extension npy, safetensors or faiss; found \(path)")
+      throw ValidationError("expected a file with the extension npy, safetensors, faiss or mlmodel; found \(path)")
     }
     self = format
   }
