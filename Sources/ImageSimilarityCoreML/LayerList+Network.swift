@@ -92,7 +92,7 @@ extension LayerList {
     parameters.valid = SpecValidPadding(window)
     parameters.hasBias_p = true
     parameters.bias = try SpecWeightParams(bias, weights, of: "the biases of '\(node.name)'")
-    // These have a hundredth of all weights, and most of the error that 8 bits make.
+    // These have at most a few hundredths of all weights, and about half of the error that 8 bits make.
     let isDelicate = weights == .int8 && (parameters.kernelChannels == 1 || node.inputs[0] == network.input)
     try append(
       node.name, [input], output, kind: SpecField.convolution, parameters, field: SpecField.convolutionWeights,
