@@ -43,13 +43,14 @@ public struct ONNXNetwork: Backbone {
   ///   - outputTensor: The name of the tensor that is the embedding. Maps are averaged over their pixels. Where nil, the input of
   ///     the classifier that the network ends in, or the first output where there is none.
   ///   - inputSize: The pictures' size where the file leaves it open; 224x224 where nil.
-  ///   - preprocessing: What the network expects of pixels.
+  ///   - preprocessing: What the network expects of pixels; where nil, ``Preprocessing/raw`` for a network that takes bytes,
+  ///     ``Preprocessing/imagenet`` for others.
   /// - Throws: ``SimilarityError/Code/networkUnsupported``, which names all nodes that there is no layer for;
   ///   ``SimilarityError/Code/weightsUnreadable`` and ``SimilarityError/Code/weightsCorrupt`` where the file cannot be read, or is
   ///   damaged; ``SimilarityError/Code/invalidArgument`` where there is no tensor of that name.
   public init(
     contentsOf url: URL, outputTensor: String? = nil, inputSize: PixelSize? = nil,
-    preprocessing: Preprocessing = .imagenet
+    preprocessing: Preprocessing? = nil
   ) throws(SimilarityError) {
     let file = try ONNXFile(contentsOf: url)
     do {
@@ -63,7 +64,7 @@ public struct ONNXNetwork: Backbone {
 
   init(
     _ graph: ONNXGraph, name: String, path: String, digest: String, outputTensor: String? = nil,
-    inputSize: PixelSize? = nil, preprocessing: Preprocessing = .imagenet
+    inputSize: PixelSize? = nil, preprocessing: Preprocessing? = nil
   ) throws(SimilarityError) {
     var graph = graph
     if let outputTensor {
@@ -87,7 +88,7 @@ public struct ONNXNetwork: Backbone {
     let (vector, how) = try lowering.embedding(tensor)
 
     self.inputSize = input.size
-    self.preprocessing = preprocessing
+    self.preprocessing = preprocessing ?? (input.isBytes ? .raw : .imagenet)
     self.path = path
     embedding = choice.tensor
     embeddingReason =
@@ -119,6 +120,8 @@ private struct PictureInput {
   var name: String
   var size: PixelSize
   var isChannelsFirst: Bool
+  /// Whether it takes pixels as they are.
+  var isBytes: Bool
 
   /// Pixels along a side of a picture.
   private static let largestSide = 1 << 12
@@ -135,8 +138,9 @@ private struct PictureInput {
     guard let shape = inputs[0].shape, shape.count == 4 else {
       throw unsupported("\(expected); found '\(name)' of \(inputs[0].text)")
     }
-    if let type = inputs[0].elementType, !type.isFloatingPoint {
-      throw unsupported("\(expected) and of floating-point numbers; found '\(name)' of \(inputs[0].text)")
+    isBytes = inputs[0].elementType == .uint8
+    if let type = inputs[0].elementType, !type.isFloatingPoint, !isBytes {
+      throw unsupported("\(expected) and of floating-point numbers or uint8; found '\(name)' of \(inputs[0].text)")
     }
     func isPicture(channels: ONNXDimension) -> Bool { shape[0].mayBe(1) && channels == .size(3) }
     // Where both could be, the usual order.

@@ -60,7 +60,7 @@ struct CoreMLArguments: ParsableArguments {
   }
 
   func export(model: String, to file: String, json: Bool) async throws {
-    let model = try await SimilarityModel.open(at: URL(argument: model))
+    let model = try await SimilarityModel.open(at: URL(argument: model), options: .commandLine)
     let url = URL(argument: file)
     var options = CoreMLOptions()
     options.weights = weights ?? .fp32

@@ -169,7 +169,7 @@ struct ExtractorChoice {
     }
     let network = try ONNXNetwork(
       contentsOf: URL(argument: backbone), outputTensor: onnx.outputTensor, inputSize: onnx.inputSize,
-      preprocessing: preprocessing ?? .imagenet)
+      preprocessing: preprocessing)
     if onnx.outputTensor == nil { warn(network.embeddingReason) }
     return try NetworkExtractor(network, resize: resize, precision: precision, calibration: calibration)
   }
