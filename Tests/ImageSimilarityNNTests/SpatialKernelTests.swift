@@ -8,7 +8,7 @@ import Testing
   static let levels = supportedLevels
 
   /// Kernel and stride.
-  static let windows = [(1, 1), (3, 1), (3, 2), (5, 1), (5, 2), (2, 2), (3, 3), (7, 2)]
+  static let windows = [(1, 1), (3, 1), (3, 2), (5, 1), (5, 2), (7, 1), (2, 2), (3, 3), (7, 2)]
 
   /// Heights and widths: all sizes of tiles, and rows that they do not divide.
   static let sizes = [(1, 1), (2, 3), (4, 5), (3, 7), (5, 9), (2, 14), (3, 29)]

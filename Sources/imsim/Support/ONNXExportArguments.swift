@@ -29,7 +29,9 @@ struct ONNXExportArguments: ParsableArguments {
   /// Whether `output` is an ONNX file.
   func isFor(_ output: String?) throws -> Bool {
     if let output, URL(argument: output).pathExtension.lowercased() == "onnx" { return true }
-    guard weights == nil, !normalize else { throw ValidationError("--onnx-weights and --normalize are for .onnx files") }
+    guard weights == nil, !normalize else {
+      throw ValidationError("--onnx-weights and --normalize are for .onnx files")
+    }
     return false
   }
 
