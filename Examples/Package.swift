@@ -12,6 +12,12 @@ let package = Package(
   targets: examples.map { name in
     .executableTarget(
       name: name, dependencies: [.product(name: "ImageSimilarityKit", package: "ImageSimilarityKit")])
-  },
+  } + [
+    .executableTarget(
+      name: "NetworkFiles",
+      dependencies: ["ImageSimilarityKit", "ImageSimilarityONNX", "ImageSimilarityCoreML"].map {
+        .product(name: $0, package: "ImageSimilarityKit")
+      })
+  ],
   swiftLanguageModes: [.v6]
 )

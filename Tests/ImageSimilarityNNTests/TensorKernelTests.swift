@@ -96,9 +96,9 @@ import Testing
     var random = SeededNumbers(seed: 1)
     for shape in random.shapes(count: 60) {
       let output = random.output(shape)
-      try check(output, Operand.loop([output]), Tolerance(), "fill", expected: { _ in 7.5 }) {
-        unsafe kernels.fill(&$0, 7.5, output.origin)
-      }
+      try check(
+        output, Operand.loop([output]), Tolerance(), "fill", expected: { _ in 7.5 },
+        run: { unsafe kernels.fill(&$0, 7.5, output.origin) })
     }
   }
 
@@ -127,9 +127,9 @@ import Testing
 
   private func copy(_ kernels: imsim_tensor_kernels, _ input: Operand, _ output: Operand) throws {
     let description = "copy of strides \(input.strides) to \(output.strides)"
-    try check(output, Operand.loop([output, input]), Tolerance(), description, expected: { input[$0] }) {
-      unsafe kernels.copy(&$0, input.origin, output.origin)
-    }
+    try check(
+      output, Operand.loop([output, input]), Tolerance(), description, expected: { input[$0] },
+      run: { unsafe kernels.copy(&$0, input.origin, output.origin) })
   }
 
   @Test(arguments: levels, unaryFunctions) func unary(_ level: Int32, _ function: UnaryFunction) throws {
@@ -378,12 +378,12 @@ import Testing
   func pool(_ level: Int32, _ kind: imsim_pool) throws {
     let kernels = try kernels(level)
     var random = SeededNumbers(seed: 11)
-    for case_ in 0..<150 {
-      let rank = case_ % 4
+    for number in 0..<150 {
+      let rank = number % 4
       let axes = (0..<rank).map { _ in PoolAxis(random: &random) }
       let channels = [[1], [3], [16], [2, 40], [300]].randomElement(using: &random) ?? []
       let shape = channels + axes.map(\.size)
-      let input = random.input(shape, special: case_ % 5 == 4 ? Self.specialTerms : [])
+      let input = random.input(shape, special: number % 5 == 4 ? Self.specialTerms : [])
       let output = random.output(channels + axes.map(\.outSize))
       let spatial = Array(channels.count..<shape.count)
 

@@ -101,8 +101,8 @@ struct SeededNumbers: RandomNumberGenerator {
 
   /// Shapes of all ranks from 0 to `maximumRank`, of at most about 900 elements; one in eight has no elements.
   mutating func shapes(count: Int, maximumRank: Int = 8) -> [[Int]] {
-    (0..<count).map { case_ in
-      let rank = case_ % (maximumRank + 1)
+    (0..<count).map { number in
+      let rank = number % (maximumRank + 1)
       var shape: [Int] = []
       var room = 900
       for _ in 0..<rank {
@@ -112,7 +112,7 @@ struct SeededNumbers: RandomNumberGenerator {
         room /= size
       }
       shape.shuffle(using: &self)
-      if rank > 0, case_ % 8 == 7 { shape[Int.random(in: 0..<rank, using: &self)] = 0 }
+      if rank > 0, number % 8 == 7 { shape[Int.random(in: 0..<rank, using: &self)] = 0 }
       return shape
     }
   }

@@ -170,7 +170,7 @@ struct ExtractorChoice {
     let network = try ONNXNetwork(
       contentsOf: URL(argument: backbone), outputTensor: onnx.outputTensor, inputSize: onnx.inputSize,
       preprocessing: preprocessing)
-    if onnx.outputTensor == nil { warn(network.embeddingReason) }
+    if onnx.outputTensor == nil { warn("the embedding is '\(network.embedding)': \(network.embeddingReason)") }
     return try NetworkExtractor(network, resize: resize, precision: precision, calibration: calibration)
   }
 
