@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from onnx import helper, shape_inference
+from onnx import helper, numpy_helper
 
 # What stands between a classifier's linear layer and the graph's output.
 _AFTER_THE_CLASSIFIER = {
@@ -87,16 +87,23 @@ def randomize(model, images, seed):
     return model.eval()
 
 
-def export(model, example, path, opset, dynamo, dynamic=None, external=False):
-    """Exports by torch.onnx; `dynamic` are the symbolic axes of the input, {axis: name}."""
+def export(model, example, path, opset, dynamo, dynamic=None, external=False, unfolded=False):
+    """Exports by torch.onnx; `dynamic` are the symbolic axes of the input, {axis: name}; `unfolded` keeps batch norms."""
     path = pathlib.Path(path)
+    for module in model.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = dynamo or opset >= 14
     settings = {"input_names": ["input"], "output_names": ["output"], "opset_version": opset, "dynamo": dynamo}
     if dynamo:
         settings["external_data"] = external
+        settings["optimize"] = not unfolded
         if dynamic:
             settings["dynamic_shapes"] = ({axis: torch.export.Dim(name) for axis, name in dynamic.items()},)
-    elif dynamic:
-        settings["dynamic_axes"] = {"input": dynamic, "output": {0: dynamic[0]} if 0 in dynamic else {}}
+    else:
+        if unfolded:
+            settings |= {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
+        if dynamic:
+            settings["dynamic_axes"] = {"input": dynamic, "output": {0: dynamic[0]} if 0 in dynamic else {}}
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         torch.onnx.export(model, (example,), str(path), **settings)
 
@@ -139,9 +146,17 @@ def classifier_input(model):
     return None
 
 
+def _quantization(model, name):
+    """The scale and zero point of a quantised tensor, from the node that reads it."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    inputs = next(node.input for node in model.graph.node if name in node.input)
+    first = list(inputs).index(name)
+    return constants[inputs[first + 1]], constants[inputs[first + 2]]
+
+
 def run(model, name, images, optimize=True):
-    """{tensor: fp32 [n, elements]} of the graph's output and of `name`, one run for each of `images` (fp32, with the
-    axis of pictures, as the graph's input takes them)."""
+    """({tensor: fp32 [n, elements]}, {tensor: shape}) of the graph's output and of `name`, one run for each of `images`
+    (fp32, with the axis of pictures, as the graph's input takes them). Quantised numbers come as what they stand for."""
     observed = onnx.ModelProto()
     observed.CopyFrom(model)
     output = observed.graph.output[0].name
@@ -150,11 +165,15 @@ def run(model, name, images, optimize=True):
     computed = session(observed, optimize)
     kinds = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
     source = computed.get_inputs()[0]
-    rows = {output: [], name: []}
+    names = sorted({output, name})
+    rows = {key: [] for key in names}
     shapes = {}
     for image in images:
-        values = computed.run([output, name], {source.name: image.astype(kinds[source.type])})
-        for key, value in zip((output, name), values):
+        values = computed.run(names, {source.name: image.astype(kinds[source.type])})
+        for key, value in zip(names, values):
+            if value.dtype in (np.uint8, np.int8):
+                scale, zero = _quantization(model, key)
+                value = (value.astype(np.float32) - zero.astype(np.float32)) * scale
             rows[key].append(value.astype(np.float32).reshape(-1))
             shapes[key] = list(value.shape)
     return {key: np.stack(values) for key, values in rows.items()}, shapes

@@ -9,6 +9,7 @@ and the arrays beside it; FOLDER/OPS.md is the table of operators and their attr
 without their ending) limit what is made anew.
 """
 
+import copy
 import json
 import pathlib
 import sys
@@ -47,13 +48,6 @@ def _tv(constructor, **settings):
     return lambda: constructor(weights=None, **settings)
 
 
-def _deployed(name):
-    def make():
-        return timm.create_model(name, pretrained=False)
-
-    return make
-
-
 # What to export: an exporter ("script" or "dynamo") and opset; then "batch" or "size" for symbolic axes, "external" for
 # an external data file, "half" for model.half(), "nhwc" for pictures with channels last.
 SCRIPT = ["script-13", "script-17-batch"]
@@ -62,21 +56,22 @@ DYNAMO = ["dynamo-18", "dynamo-20-batch"]
 
 NETWORKS = {
     "resnet18": (_tv(tv.resnet18), 224, OLD + SCRIPT + DYNAMO + ["script-7", "script-13-size", "script-17-half",
-        "script-13-nhwc", "dynamo-18-nhwc", "dynamo-18-external", "dynamo-21", "script-13-fp16", "dynamo-18-fp16"]),
+        "script-13-nhwc", "dynamo-18-nhwc", "dynamo-18-external", "dynamo-21", "script-13-fp16", "dynamo-18-fp16", "script-13-unfolded",
+        "dynamo-18-unfolded"]),
     "squeezenet1_1": (_tv(tv.squeezenet1_1), 224, OLD + SCRIPT + DYNAMO + ["script-7", "script-13-fp16"]),
     "mobilenet_v2": (_tv(tv.mobilenet_v2), 224, OLD + SCRIPT + DYNAMO + ["script-13-size", "script-17-half",
-        "dynamo-18-half", "script-17-nhwc", "dynamo-18-fp16"]),
+        "dynamo-18-half", "script-17-nhwc", "dynamo-18-fp16", "script-11-unfolded"]),
     "mobilenet_v3_small": (_tv(tv.mobilenet_v3_small), 224, OLD + SCRIPT + DYNAMO + ["dynamo-18-half"]),
     "mobilenet_v3_large": (_tv(tv.mobilenet_v3_large), 224, ["script-11"] + SCRIPT + DYNAMO),
     "shufflenet_v2_x1_0": (_tv(tv.shufflenet_v2_x1_0), 224, OLD + SCRIPT + DYNAMO + ["script-13-size"]),
     "efficientnet_b0": (_tv(tv.efficientnet_b0), 224, OLD + SCRIPT + DYNAMO + ["script-17-half"]),
-    "vit_b_16": (_tv(tv.vit_b_16), 224, ["script-13", "script-17-batch", "dynamo-18", "dynamo-20"]),
+    "vit_b_16": (_tv(tv.vit_b_16), 224, ["script-14", "script-17-batch", "dynamo-18", "dynamo-20"]),
     "convnext_tiny": (_tv(tv.convnext_tiny), 224, ["script-11", "script-13", "script-17-batch"] + DYNAMO),
     "deit_tiny_patch16_224": (_timm("deit_tiny_patch16_224"), 224, OLD + SCRIPT + DYNAMO + ["script-17-half",
         "script-17-nhwc"]),
     "efficientnet_lite0": (_timm("efficientnet_lite0"), 224, OLD + SCRIPT + DYNAMO),
     "mobilenetv1_100": (_timm("mobilenetv1_100"), 224, ["script-11"] + SCRIPT + DYNAMO),
-    "densenet121": (_tv(tv.densenet121), 224, OLD + SCRIPT + ["dynamo-18"]),
+    "densenet121": (_tv(tv.densenet121), 224, OLD + SCRIPT + ["dynamo-18", "script-13-unfolded"]),
     "inception_v3": (_tv(tv.inception_v3, init_weights=False), 299, ["script-9", "script-13", "dynamo-18"]),
     "inception_v3_transform": (_tv(tv.inception_v3, init_weights=False, transform_input=True), 299,
         ["script-13", "dynamo-18"]),
@@ -179,7 +174,7 @@ class Zoo:
                 try:
                     self.export(name, family, model, images, side)
                 except Exception as error:
-                    print(f"  {name} FAILED: {type(error).__name__}: {str(error).strip()[:300]}", flush=True)
+                    print(f"  {name} FAILED: {type(error).__name__}: {str(error).strip()[-300:]}", flush=True)
             self.write_table()
 
     def export(self, name, family, model, images, side):
@@ -193,15 +188,15 @@ class Zoo:
                 example = images[:2]
         if "size" in options:
             dynamic = {0: "batch", 2: "height", 3: "width"}
-        timm.layers.set_fused_attn(exporter == "dynamo" or int(opset) >= 17)
         if "half" in options:
-            subject, example = constructor_copy(model).half(), example.half()
+            subject, example = copy.deepcopy(model).half(), example.half()
         if "nhwc" in options:
-            subject, example = ChannelsLast(model), example.permute(0, 2, 3, 1).contiguous()
+            subject, example = ChannelsLast(model).eval(), example.permute(0, 2, 3, 1).contiguous()
         path = self.folder / f"{name}.onnx"
         for old in self.folder.glob(f"{name}.onnx*"):
             old.unlink()
-        support.export(subject, example, path, int(opset), exporter == "dynamo", dynamic, "external" in options)
+        support.export(subject, example, path, int(opset), exporter == "dynamo", dynamic, "external" in options,
+                       "unfolded" in options)
         if "fp16" in options:
             converted = float16.convert_float_to_float16(onnx.load(path), keep_io_types=True)
             onnx.save(converted, path)
@@ -232,7 +227,7 @@ class Zoo:
                                 weight_type=quantization.QuantType.QInt8)
                             self.add(name, family, 224, optimize=False, precision="int8", exporter="quantize_static")
                         except Exception as error:
-                            print(f"  {name} FAILED: {type(error).__name__}: {str(error).strip()[:300]}", flush=True)
+                            print(f"  {name} FAILED: {type(error).__name__}: {str(error).strip()[-300:]}", flush=True)
             prepared.unlink(missing_ok=True)
         self.write_table()
 
@@ -276,12 +271,6 @@ class Zoo:
                 more = f", and {len(values) - 12} more" if len(values) > 12 else ""
                 lines.append(f"- {attribute}: {', '.join(shown)}{more}")
         (self.folder / "OPS.md").write_text("\n".join(lines) + "\n")
-
-
-def constructor_copy(model):
-    import copy
-
-    return copy.deepcopy(model)
 
 
 class _Reader(quantization.CalibrationDataReader):
