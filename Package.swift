@@ -100,7 +100,7 @@ let package = Package(
       exclude: ["Goldens"]),
     .testTarget(
       name: "ImageSimilarityONNXTests",
-      dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"], exclude: ["Conformance"]),
+      dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"], exclude: ["Conformance", "Fixtures"]),
     .testTarget(
       name: "ImageSimilarityWeightsTests", dependencies: ["ImageSimilarityWeights", "MisbehavingServer"]),
     .testTarget(

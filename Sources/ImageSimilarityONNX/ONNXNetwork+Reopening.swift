@@ -28,7 +28,8 @@ extension ONNXNetwork {
       let preprocessing = Preprocessing(rawValue: fingerprint.preprocessing)
     else {
       throw SimilarityError(
-        .fingerprintMismatch, "the ONNX network (\(fingerprint)) is not known any more; open the model with its extractor")
+        .fingerprintMismatch,
+        "the ONNX network (\(fingerprint)) is not known any more; open the model with its extractor")
     }
     let network = try ONNXNetwork(
       contentsOf: URL(fileURLWithPath: path), outputTensor: fingerprint.layer, inputSize: specification.input.size,

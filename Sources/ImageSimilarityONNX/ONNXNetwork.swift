@@ -52,13 +52,14 @@ public struct ONNXNetwork: Backbone {
     contentsOf url: URL, outputTensor: String? = nil, inputSize: PixelSize? = nil,
     preprocessing: Preprocessing? = nil
   ) throws(SimilarityError) {
-    let file = try ONNXFile(contentsOf: url)
     do {
+      let file = try ONNXFile(contentsOf: url)
       try self.init(
         file.graph, name: url.lastPathComponent, path: url.standardizedFileURL.path, digest: file.digest,
         outputTensor: outputTensor, inputSize: inputSize, preprocessing: preprocessing)
     } catch {
-      throw SimilarityError(error.code, "\(url.lastPathComponent): \(error.message)")
+      let isNamed = error.message.contains(url.lastPathComponent)
+      throw SimilarityError(error.code, isNamed ? error.message : "\(url.lastPathComponent): \(error.message)")
     }
   }
 
@@ -79,9 +80,17 @@ public struct ONNXNetwork: Backbone {
     graph = graph.reduced(to: [choice.value])
 
     let input = try PictureInput(of: graph, size: inputSize)
-    var lowering = Lowering(inputSize: input.size, weights: LoweredWeights(name: name, digest: digest))
-    let pictures = lowering.network.pictures(channelsFirst: input.isChannelsFirst)
-    let values = try lowering.lower(graph, inputs: [input.name: .tensor(pictures)], outputs: [choice.value])
+    func lower(_ graph: ONNXGraph) throws(SimilarityError) -> (Lowering, [String: Lowering.Value]) {
+      var lowering = Lowering(inputSize: input.size, weights: LoweredWeights(name: name, digest: digest))
+      let pictures = lowering.network.pictures(channelsFirst: input.isChannelsFirst)
+      let values = try lowering.lower(graph, inputs: [input.name: .tensor(pictures)], outputs: [choice.value])
+      return (lowering, values)
+    }
+    var (lowering, values) = try lower(graph)
+    // What shapes decide is known by now, and patterns may show that it hid.
+    if let known = lowering.withKnownConstants(graph) {
+      (lowering, values) = try lower(known.normalized(keeping: [choice.value]))
+    }
     guard case .tensor(let tensor) = values[choice.value] else {
       throw SimilarityError(.invalidArgument, "'\(choice.tensor)' is the same for all pictures")
     }

@@ -284,9 +284,3 @@ enum Conformance {
     return text + "\n"
   }
 }
-
-/// Where the tests' files are.
-enum Fixtures {
-  static let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-  static let environment = ProcessInfo.processInfo.environment
-}

@@ -205,7 +205,9 @@ extension ConstantEvaluator {
     let (x, scale) = (try input(inputs, 0), try input(inputs, 1))
     let zero = inputs.count > 2 ? inputs[2] : nil
     let type = zero?.type ?? .uint8
-    guard let range = type.integerRange else { throw unsupported("it quantises to \(type)") }
+    guard let range = type.integerRange, let size = type.byteCount, size <= 2 else {
+      throw unsupported("it quantises to \(type)")
+    }
     let axis = try scale.count == 1 ? 0 : axis(node.integer("axis", default: 1), rank: x.shape.count)
     let scales = try spread(scale, over: x, axis: axis).floats()
     let zeros = if let zero { try spread(zero, over: x, axis: axis).integers() } else { scales.map { _ in 0 } }
@@ -224,7 +226,7 @@ extension ConstantEvaluator {
     let scales = try spread(scale, over: x, axis: axis).floats()
     let zero = inputs.count > 2 ? inputs[2] : nil
     let zeros = if let zero { try spread(zero, over: x, axis: axis).integers() } else { scales.map { _ in 0 } }
-    let values = try zip(x.integers(), zip(scales, zeros)).map { Float($0 - $1.1) * $1.0 }
+    let values = try zip(x.integers(), zip(scales, zeros)).map { Float($0 &- $1.1) * $1.0 }
     return [ConstantTensor(shape: x.shape, type: scale.type, .floats(values))]
   }
 }

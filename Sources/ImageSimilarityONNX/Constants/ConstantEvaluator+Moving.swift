@@ -250,7 +250,7 @@ extension ConstantEvaluator {
     let numbers = bounds.map { Double($0.floats()[0]) }
     let exact = numbers[2] == 0 ? .infinity : ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
     guard exact <= Double(TensorLimits.elements) else { throw malformed("it has \(exact) elements") }
-    let count = max(0, Int(exact))
+    let count = exact > 0 ? Int(exact) : 0
     guard bounds[0].type.isInteger else {
       let floats = bounds.map { $0.floats()[0] }
       return [

@@ -33,7 +33,7 @@ struct ONNXFolder {
     }
     // Links are followed before the file is opened, so that what is opened is what was checked.
     let folder = url.resolvingSymlinksInPath().path
-    let target = url.appending(path: location).resolvingSymlinksInPath()
+    let target = URL(fileURLWithPath: folder).appending(path: location).resolvingSymlinksInPath()
     guard target.path.hasPrefix(folder.hasSuffix("/") ? folder : folder + "/") else {
       throw SimilarityError(
         .weightsCorrupt, "the external file \(quoted(location)) is a link out of \(folder); expected a file within it")

@@ -55,7 +55,12 @@ extension ONNXReader {
     let entries = Dictionary(proto.externalData.map { ($0.key, $0.value) }) { first, _ in first }
     guard let location = entries["location"] else { throw corrupt("\(label) does not name its external file") }
     let size = try byteCount(type, count, label)
-    let file = try folder.file(at: location)
+    let file: MappedFile
+    do {
+      file = try folder.file(at: location)
+    } catch {
+      throw SimilarityError(error.code, "\(label): \(error.message)")
+    }
     let offset = try number(entries["offset"], label) ?? 0
     let length = try number(entries["length"], label) ?? size
     guard length == size else {

@@ -37,7 +37,8 @@ struct EmbeddingChoice {
         let layer = node.operation.hasSuffix("Conv") ? "convolution" : "layer"
         tensor = input
         self.value = Self.dequantized(node, in: &graph)
-        reason = "it is the input of the classifying \(layer) '\(node.name.isEmpty ? value : node.name)' of \(classes) classes"
+        reason =
+          "it is the input of the classifying \(layer) '\(node.name.isEmpty ? value : node.name)' of \(classes) classes"
         return
       }
       guard let next = Self.source(of: node, graph, hasPool: hasPool) else { break }
@@ -81,7 +82,8 @@ struct EmbeddingChoice {
   /// The input of a node that may follow a classifier.
   private static func source(of node: ONNXNode, _ graph: ONNXGraph, hasPool: Bool) -> String? {
     switch node.operation {
-    case "Softmax", "LogSoftmax", "Sigmoid", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast", "Dropout",
+    case "Softmax", "LogSoftmax", "Sigmoid", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast",
+      "Dropout",
       "QuantizeLinear", "DequantizeLinear":
       return node.inputs.first
     case "Relu" where hasPool:

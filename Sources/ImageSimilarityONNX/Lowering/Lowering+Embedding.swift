@@ -20,7 +20,10 @@ extension Lowering {
         return (network.vector([mean]), "averaged over its \(tokens) tokens")
       }
       // More tokens than patches: the class token is the first one.
-      return (network.vector([network.sliced(x, axis: 1, from: 0, count: 1)]), "of which the first of \(tokens) tokens is taken")
+      return (
+        network.vector([network.sliced(x, axis: 1, from: 0, count: 1)]),
+        "of which the first of \(tokens) tokens is taken"
+      )
     default:
       return (network.vector([x]), "")
     }

@@ -82,6 +82,22 @@ struct Lowering {
     return results
   }
 
+  /// The graph that was lowered, with constants in place of the nodes that depend on shapes alone; nil where there are none.
+  func withKnownConstants(_ graph: ONNXGraph) -> ONNXGraph? {
+    var known = graph
+    var initializers = graph.initializers
+    known.nodes.removeAll { node in
+      let constants = node.outputs.compactMap { name -> (String, ONNXTensor)? in
+        if case .constant(let tensor) = values[name] { (name, tensor) } else { nil }
+      }
+      guard constants.count == node.outputs.count else { return false }
+      for (name, tensor) in constants { initializers[name] = tensor }
+      return true
+    }
+    known.initializers = initializers
+    return known.nodes.count < graph.nodes.count ? known : nil
+  }
+
   private mutating func lower(_ node: OperatorNode) throws(SimilarityError) {
     guard let rule = Operators.rule(for: node.node) else {
       throw unsupported("there is no layer for this operator")

@@ -19,6 +19,8 @@ extension Operators {
       let attributes = try WindowAttributes(node, kernel: nil, over: spatial)
       _ = try TensorLimits.check(x.shape.prefix(2) + attributes.outputSize)
       if attributes.isGlobal(over: spatial) { return [.tensor(globalAverage(&lowering, x))] }
+      // Networks that adapt their maps to a size have pools of one pixel where that is the map's size already.
+      if attributes.isIdentity(over: spatial) { return [.tensor(x)] }
       let kind = NetworkBuilder.PoolKind.average(countsPadding: try node.flag("count_include_pad"))
       return [.tensor(pool(&lowering, x, kind, attributes))]
     },

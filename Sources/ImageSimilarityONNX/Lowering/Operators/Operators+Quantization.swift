@@ -27,6 +27,7 @@ extension Operators {
     "com.microsoft::QLinearMul": Rule(constants: [1, 2, 4, 5, 6, 7]) { lowering, node throws(SimilarityError) in
       [try combined(&lowering, node, .multiply)]
     },
+    "com.microsoft::QLinearConcat": Rule(constants: concatenationConstants, lower: concatenation),
     "com.microsoft::QLinearGlobalAveragePool": Rule(constants: [1, 2, 3, 4], lower: globalAveragePool),
   ]
 
@@ -48,7 +49,7 @@ extension Operators {
       }
       self.zero = zeros.count == values.count ? zeros : [Float](repeating: zeros[0], count: values.count)
       let type = node.has(zero) ? try lowering.constant(node, zero).elementType : .uint8
-      guard let range = type.integerRange, range.count <= 1 << 16 else {
+      guard let range = type.integerRange, let size = type.byteCount, size <= 2 else {
         throw unsupported("it quantises to numbers of type \(type)")
       }
       (low, high) = (Float(range.lowerBound), Float(range.upperBound))
@@ -262,6 +263,36 @@ extension Operators {
     let a = try dequantized(&lowering, node, try lowering.tensor(node, 0), scales.0)
     let b = try dequantized(&lowering, node, try lowering.tensor(node, 3), scales.1)
     return .tensor(try quantized(&lowering, node, try binary(&lowering, f, a, b), result))
+  }
+
+  /// Two for the result, and two after each of its parts.
+  private static let concatenationConstants: Set<Int> = {
+    var indices: Set = [0, 1]
+    for part in 1...64 { indices.formUnion([3 * part, 3 * part + 1]) }
+    return indices
+  }()
+
+  private static func concatenation(
+    _ lowering: inout Lowering, _ node: OperatorNode
+  ) throws(SimilarityError) -> [Lowering.Value] {
+    let count = node.node.inputs.count / 3
+    guard count > 0, count <= 64, node.node.inputs.count == 3 * count + 2 else {
+      throw malformed("it has \(node.node.inputs.count) inputs; expected two, and three for each of up to 64 tensors")
+    }
+    let output = try Scale(lowering, node, scale: 0, zero: 1)
+    var parts: [NetworkBuilder.Tensor] = []
+    for part in 1...count {
+      let input = try Scale(lowering, node, scale: 3 * part, zero: 3 * part + 1)
+      parts.append(try dequantized(&lowering, node, try lowering.tensor(node, 3 * part - 1), input))
+    }
+    let axis = try axis(node.integer("axis", default: 1), rank: parts[0].shape.count)
+    guard
+      parts.allSatisfy({ part in
+        part.shape.count == parts[0].shape.count
+          && part.shape.indices.allSatisfy { $0 == axis || part.shape[$0] == parts[0].shape[$0] }
+      })
+    else { throw malformed("tensors of shapes \(parts.map(\.shape)) do not fit along axis \(axis)") }
+    return [.tensor(try quantized(&lowering, node, lowering.network.concatenated(parts, axis: axis), output))]
   }
 
   private static func globalAveragePool(

@@ -35,7 +35,9 @@ extension Operators {
     let axes = try resizedAxes(lowering, node, x.shape)
     let name = try node.string("coordinate_transformation_mode", default: "half_pixel")
     let isCrop = name == "tf_crop_and_resize"
-    guard isCrop || Interpolation.Coordinates(name) != nil else { throw malformed("there are no coordinates '\(name)'") }
+    guard isCrop || Interpolation.Coordinates(name) != nil else {
+      throw malformed("there are no coordinates '\(name)'")
+    }
     if isCrop, try node.float("extrapolation_value", default: 0) != 0,
       axes.contains(where: { $0.region.start < 0 || $0.region.end > 1 })
     {
@@ -80,7 +82,9 @@ extension Operators {
     _ lowering: inout Lowering, _ node: OperatorNode, _ x: NetworkBuilder.Tensor, _ scales: [Float]
   ) throws(SimilarityError) -> NetworkBuilder.Tensor {
     let mode = try node.string("mode", default: "nearest")
-    guard ["nearest", "linear", "bilinear"].contains(mode) else { throw malformed("there is no interpolation '\(mode)'") }
+    guard ["nearest", "linear", "bilinear"].contains(mode) else {
+      throw malformed("there is no interpolation '\(mode)'")
+    }
     guard scales.count == x.shape.count else {
       throw malformed("it has \(scales.count) scales for a tensor of shape \(x.shape)")
     }

@@ -141,7 +141,9 @@ extension Operators {
     }
     for (axis, count) in repeats.enumerated() where count != 1 {
       let (before, size, after) = (Array(x.shape[..<axis]), x.shape[axis], Array(x.shape[(axis + 1)...]))
-      guard count > 0, count <= TensorLimits.elements else { throw unsupported("axis \(axis) is repeated \(count) times") }
+      guard count > 0, count <= TensorLimits.elements else {
+        throw unsupported("axis \(axis) is repeated \(count) times")
+      }
       let shape = try TensorLimits.check(before + [count * size] + after)
       _ = try TensorLimits.check(before + [count, size] + after)
       let apart = lowering.network.reshaped(x, to: before + [1, size] + after)
@@ -165,7 +167,9 @@ extension Operators {
     let x = try lowering.tensor(node, 0)
     let size = try block(node, x)
     let (pictures, channels, height, width) = (x.shape[0], x.shape[1], x.shape[2], x.shape[3])
-    guard channels % (size * size) == 0 else { throw malformed("\(channels) channels are no blocks of \(size)x\(size)") }
+    guard channels % (size * size) == 0 else {
+      throw malformed("\(channels) channels are no blocks of \(size)x\(size)")
+    }
     let depth = channels / (size * size)
     let isDepthFirst = try node.string("mode", default: "DCR") == "DCR"
     let split =

@@ -74,6 +74,11 @@ struct WindowAttributes {
     kernel == size && (padBefore + padAfter).allSatisfy { $0 == 0 } && dilation.allSatisfy { $0 == 1 }
   }
 
+  /// Whether each window sees one element, each element in turn.
+  func isIdentity(over size: [Int]) -> Bool {
+    kernel.allSatisfy { $0 == 1 } && outputSize == size && stride.allSatisfy { $0 == 1 }
+  }
+
   /// Over a map; its padding is as large as the windows reach.
   ///
   /// - Precondition: there are two spatial axes.

@@ -46,7 +46,9 @@ struct GraphView {
   /// `x` of `x * factor`, also written as a division.
   func multiplied(_ value: String, by factor: Float) -> String? {
     if let node = node(value, "Mul") { return operand(of: node, besides: factor) }
-    guard let node = node(value, "Div"), node.inputs.count == 2, isScalar(node.inputs[1], 1 / factor) else { return nil }
+    guard let node = node(value, "Div"), node.inputs.count == 2, isScalar(node.inputs[1], 1 / factor) else {
+      return nil
+    }
     return node.inputs[0]
   }
 
