@@ -170,7 +170,9 @@ import Testing
   }
 
   /// Damaged files of every kind are refused or read, and never crash.
-  @Test(arguments: ["mobilenet-v3-script", "deit-script", "qdq-squeezenet", "shapes", "half-int32-data", "channels-last-script"])
+  @Test(arguments: [
+    "mobilenet-v3-script", "deit-script", "qdq-squeezenet", "shapes", "half-int32-data", "channels-last-script",
+  ])
   func damagedFilesDoNoHarm(_ name: String) throws {
     let network = try #require(Self.networks.first { $0.name == name })
     let bytes = [UInt8](try Data(contentsOf: Fixtures.networks.appending(path: network.file)))
