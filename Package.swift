@@ -100,7 +100,7 @@ let package = Package(
       exclude: ["Goldens"]),
     .testTarget(
       name: "ImageSimilarityONNXTests",
-      dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"]),
+      dependencies: ["ImageSimilarityONNX", "ImageSimilarityTesting"], exclude: ["Conformance"]),
     .testTarget(
       name: "ImageSimilarityWeightsTests", dependencies: ["ImageSimilarityWeights", "MisbehavingServer"]),
     .testTarget(

@@ -1,4 +1,4 @@
-internal import ImageSimilarityCore
+package import ImageSimilarityCore
 internal import ImageSimilarityNN
 
 extension ONNXGraph {
@@ -8,7 +8,7 @@ extension ONNXGraph {
   /// so are all others. Each value is computed in single precision.
   ///
   /// - Throws: as ``ONNXNetwork``.
-  func evaluate(_ inputs: [String: ONNXTensor]) throws(SimilarityError) -> [String: ONNXTensor] {
+  package func evaluate(_ inputs: [String: ONNXTensor]) throws(SimilarityError) -> [String: ONNXTensor] {
     var graph = self
     var parameters: Set<String> = []
     for node in nodes {

@@ -74,7 +74,8 @@ struct Interpolation: Sendable {
     case .halfPixel: return (x + 0.5) / scale - 0.5
     case .halfPixelSymmetric: return n / 2 * (1 - m / (n * scale)) + (x + 0.5) / scale - 0.5
     case .pytorchHalfPixel: return count > 1 ? (x + 0.5) / scale - 0.5 : 0
-    case .alignCorners: return count > 1 ? x * (n - 1) / (m - 1) : 0
+    // The specification counts n * scale outputs, whole or not.
+    case .alignCorners: return count > 1 ? x * (n - 1) / (n * scale - 1) : 0
     case .asymmetric: return x / scale
     case .tfHalfPixelForNearest: return (x + 0.5) / scale
     case .crop(let start, let end):
