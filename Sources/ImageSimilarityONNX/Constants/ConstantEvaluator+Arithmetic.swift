@@ -140,7 +140,10 @@ extension ConstantEvaluator {
     for (index, name) in [(1, "min"), (2, "max")] {
       var limit: ConstantTensor?
       if index < inputs.count { limit = inputs[index] }
-      if let value = try node.float(name) { limit = ConstantTensor(shape: [], type: x.type, .floats([value])) }
+      if let value = try node.float(name) {
+        guard x.type.isFloatingPoint else { throw malformed("its limits are numbers, and its input is of \(x.type)") }
+        limit = ConstantTensor(shape: [], type: x.type, .floats([value]))
+      }
       guard let limit, limit.count == 1 else { continue }
       x =
         index == 1
@@ -205,7 +208,8 @@ extension ConstantEvaluator {
     let (x, scale) = (try input(inputs, 0), try input(inputs, 1))
     let zero = inputs.count > 2 ? inputs[2] : nil
     let type = zero?.type ?? .uint8
-    guard let range = type.integerRange, let size = type.byteCount, size <= 2 else {
+    // Limits are to be exact in double precision.
+    guard let range = type.integerRange, range.upperBound <= Int64(UInt32.max) else {
       throw unsupported("it quantises to \(type)")
     }
     let axis = try scale.count == 1 ? 0 : axis(node.integer("axis", default: 1), rank: x.shape.count)
@@ -222,6 +226,7 @@ extension ConstantEvaluator {
     -> [ConstantTensor]
   {
     let (x, scale) = (try input(inputs, 0), try input(inputs, 1))
+    guard scale.type.isFloatingPoint else { throw malformed("its scale is of \(scale.type)") }
     let axis = try scale.count == 1 ? 0 : axis(node.integer("axis", default: 1), rank: x.shape.count)
     let scales = try spread(scale, over: x, axis: axis).floats()
     let zero = inputs.count > 2 ? inputs[2] : nil

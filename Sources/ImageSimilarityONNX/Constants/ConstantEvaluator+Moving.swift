@@ -100,11 +100,12 @@ extension ConstantEvaluator {
     _ = try ConstantTensor.check(shape)
     // All elements one after the other, then picked in the result's order.
     var all = first
-    for part in parts.dropFirst() {
-      switch (all.elements, part.elements) {
-      case (.integers(let known), .integers(let more)): all.elements = .integers(known + more)
-      default: all.elements = .floats(all.floats() + part.floats())
-      }
+    if first.type.isInteger {
+      var integers: [Int64] = []
+      for part in parts { integers += try part.integers().map(Int64.init) }
+      all.elements = .integers(integers)
+    } else {
+      all.elements = .floats(parts.flatMap { $0.floats() })
     }
     let inner = shape[(axis + 1)...].reduce(1, *)
     var places: [Int] = []
@@ -131,10 +132,13 @@ extension ConstantEvaluator {
     guard starts.count == ends.count, starts.count == given.count, starts.count == steps.count,
       steps.allSatisfy({ $0 != 0 && $0 != .min })
     else { throw malformed("starts, ends, axes and steps are of different numbers, or a step is 0") }
+    var sliced: [Int] = []
+    for element in given { sliced.append(try axis(element, rank: x.shape.count)) }
+    guard Set(sliced).count == sliced.count else { throw malformed("axes \(given) name an axis twice") }
     var (shape, strides) = (x.shape, ConstantTensor.rowMajor(x.shape))
     var origin = 0
-    for index in given.indices {
-      let axis = try axis(given[index], rank: x.shape.count)
+    for index in sliced.indices {
+      let axis = sliced[index]
       let (size, step) = (x.shape[axis], steps[index])
       func place(_ bound: Int, _ limits: ClosedRange<Int>) -> Int {
         min(max(bound < 0 ? bound + size : bound, limits.lowerBound), limits.upperBound)
@@ -247,10 +251,11 @@ extension ConstantEvaluator {
   {
     let bounds = [try input(inputs, 0), try input(inputs, 1), try input(inputs, 2)]
     guard bounds.allSatisfy({ $0.count == 1 }) else { throw malformed("its bounds are no single numbers") }
-    let numbers = bounds.map { Double($0.floats()[0]) }
+    guard bounds.allSatisfy({ $0.type == bounds[0].type }) else { throw malformed("its bounds are not of one type") }
+    let numbers = bounds.map(\.firstNumber)
     let exact = numbers[2] == 0 ? .infinity : ((numbers[1] - numbers[0]) / numbers[2]).rounded(.up)
     guard exact <= Double(TensorLimits.elements) else { throw malformed("it has \(exact) elements") }
-    let count = exact > 0 ? Int(exact) : 0
+    let count = Int(max(0, exact))
     guard bounds[0].type.isInteger else {
       let floats = bounds.map { $0.floats()[0] }
       return [
@@ -288,8 +293,9 @@ extension ConstantEvaluator {
     let x = try input(inputs, 0)
     let found = x.floats().enumerated().filter { $0.element != 0 }.map(\.offset)
     let strides = ConstantTensor.rowMajor(x.shape)
+    let shape = try ConstantTensor.check([x.shape.count, found.count])
     let places = x.shape.indices.flatMap { axis in found.map { Int64($0 / strides[axis] % x.shape[axis]) } }
-    return [ConstantTensor(shape: [x.shape.count, found.count], places)]
+    return [ConstantTensor(shape: shape, places)]
   }
 
   private static func cast(_ node: OperatorNode, _ inputs: [ConstantTensor?]) throws(SimilarityError)
@@ -316,6 +322,16 @@ extension ConstantEvaluator {
           ?? (value > 0 ? range.upperBound : value < 0 ? range.lowerBound : 0)
       }
       return [ConstantTensor(shape: x.shape, values, type: type)]
+    }
+  }
+}
+
+extension ConstantTensor {
+  /// The first element, which there is; integers up to 53 bits are exact.
+  fileprivate var firstNumber: Double {
+    switch elements {
+    case .floats(let floats): Double(floats[0])
+    case .integers(let integers): Double(integers[0])
     }
   }
 }

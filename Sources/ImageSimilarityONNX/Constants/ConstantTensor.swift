@@ -13,7 +13,7 @@ struct ConstantTensor {
   var elements: Elements
 
   init(_ tensor: ONNXTensor) throws(SimilarityError) {
-    shape = tensor.shape
+    shape = try Self.check(tensor.shape)
     type = tensor.elementType
     elements = tensor.elementType.isInteger ? .integers(try tensor.integers()) : .floats(try tensor.floats())
   }
@@ -73,10 +73,11 @@ struct ConstantTensor {
     }
   }
 
-  /// `shape`, if a constant can have it: it may have no elements, unlike what networks compute.
+  /// `shape`, if a constant can have it: it may have no elements, unlike what networks compute. Its other sizes are limited even
+  /// then, so that products of any of them are numbers.
   static func check(_ shape: [Int]) throws(SimilarityError) -> [Int] {
-    guard let count = elementCount(ofShape: shape) else { throw malformed("\(shape) is no tensor's shape") }
-    guard count <= TensorLimits.elements else {
+    guard shape.allSatisfy({ $0 >= 0 }) else { throw malformed("\(shape) is no tensor's shape") }
+    guard let count = elementCount(ofShape: shape.filter { $0 > 0 }), count <= TensorLimits.elements else {
       throw unsupported("a constant of shape \(shape) has more than \(TensorLimits.elements) elements")
     }
     return shape

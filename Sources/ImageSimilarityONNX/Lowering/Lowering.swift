@@ -38,6 +38,7 @@ struct Lowering {
   /// Position of the node that is being lowered.
   private(set) var position = 0
   private var elements = 0
+  private var constantElements = 0
 
   init(inputSize: PixelSize, weights: LoweredWeights) {
     network = NetworkBuilder(inputSize: inputSize)
@@ -146,10 +147,14 @@ struct Lowering {
   }
 
   /// The outputs of a node that has constant inputs alone.
-  private func evaluate(
+  private mutating func evaluate(
     _ node: OperatorNode, _ inputs: [ONNXTensor?], _ rule: Operators.Rule
   ) throws(SimilarityError) -> [Value] {
     if node.node.isStandard, let results = try ConstantEvaluator.evaluate(node.node, inputs, opset: node.opset) {
+      constantElements += results.reduce(0) { $0 + $1.elementCount }
+      guard constantElements <= TensorLimits.constantElements else {
+        throw unsupported("constants of more than \(TensorLimits.constantElements) elements are computed")
+      }
       return results.map { .constant($0) }
     }
     // A network of its own.

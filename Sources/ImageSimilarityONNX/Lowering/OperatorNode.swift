@@ -65,7 +65,7 @@ struct OperatorNode: Sendable {
 /// - Parameter rank: of the tensor; `axis == rank` is allowed where `isInclusive`.
 func axis(_ axis: Int, rank: Int, isInclusive: Bool = false) throws(SimilarityError) -> Int {
   let limit = isInclusive ? rank : rank - 1
-  guard axis >= -rank - (isInclusive ? 1 : 0), axis <= limit else {
+  guard axis >= -rank, axis <= limit else {
     throw malformed("axis \(axis) is none of a tensor of \(rank) axes")
   }
   return axis < 0 ? axis + rank : axis

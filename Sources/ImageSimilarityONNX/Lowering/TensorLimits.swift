@@ -6,6 +6,8 @@ enum TensorLimits {
   static let elements = 1 << 28
   /// Elements that a whole network writes for one picture.
   static let totalElements = 1 << 33
+  /// Elements that all constants of a network have which are computed when it is read.
+  static let constantElements = 1 << 29
   /// Axes that kernels walk along.
   static let rank = 8
   /// A window's size, step, dilation or padding along one axis.
