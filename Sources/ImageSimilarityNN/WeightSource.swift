@@ -7,6 +7,7 @@ package protocol WeightSource: Sendable {
   var name: String { get }
   /// SHA-256 of all that the tensors come from, in lower-case hexadecimal digits.
   var digest: String { get }
+  /// The tensors that a network has to have a use for.
   var names: [String] { get }
 
   /// The shape of a tensor, empty for a single number; nil where there is no tensor of that name.

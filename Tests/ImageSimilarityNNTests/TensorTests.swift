@@ -258,6 +258,25 @@ struct TensorTests {
     expect(found, expected, tolerance: 1e-5)
   }
 
+  /// A mask of negative infinity takes elements out of a softmax.
+  @Test func masksMayBeInfinite() throws {
+    let x = Reference([1, 2, 3])
+    let mask = Reference([3]) { $0[0] == 1 ? -.infinity : 0 }
+    let found = try evaluate([x], ["mask": mask]) { network, t in
+      network.softmax(network.binary(.add, t[0], network.constant("mask", shape: [3])), axis: 2)
+    }
+    for row in 0..<2 {
+      let exponentials = [0, 2].map { Double(x[0, row, $0]).exponential }
+      #expect(found[0, row, 1] == 0)
+      #expect(abs(Double(found[0, row, 0]) - exponentials[0] / (exponentials[0] + exponentials[1])) < 1e-6)
+    }
+    #expect(throws: SimilarityError.self) {
+      try evaluate([x], ["mask": Reference([3]) { _ in .nan }]) { network, t in
+        network.binary(.add, t[0], network.constant("mask", shape: [3]))
+      }
+    }
+  }
+
   @Test func elementsAreCombinedAsNumPyDoes() throws {
     let (a, b) = (Reference([1, 4, 3, 5]), Reference([4, 1, 1], seed: 8))
     expect(

@@ -1,5 +1,6 @@
 import Foundation
 import ImageSimilarityKit
+import MisbehavingServer
 import Testing
 
 /// Runs the built binary as a person does, and reads all that it says.
@@ -34,6 +35,9 @@ import Testing
     process.executableURL = Self.binary
     process.arguments = arguments
     process.currentDirectoryURL = folder
+    // Weights that the user has do not change what is tested.
+    process.environment = ProcessInfo.processInfo.environment.merging(
+      ["IMSIM_WEIGHTS": folder.appending(path: "weights").path]) { $1 }
     let (output, error) = (folder.appending(path: UUID().uuidString), folder.appending(path: UUID().uuidString))
     for url in [output, error] { try Data().write(to: url) }
     process.standardOutput = try FileHandle(forWritingTo: output)
@@ -436,6 +440,133 @@ import Testing
       ["--coreml", "x.mlmodel", "--coreml-weights", "int4"],
     ] {
       #expect(try imsim(["export", "m"] + mistake).code == 2)
+    }
+  }
+
+  /// A model's network goes out as an ONNX file, and comes in as anybody's: it finds the same pictures.
+  @Test func networksAreONNXFiles() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(try imsim("index", Self.photos.path, "--model", "m").code == 0)
+    let exported = try imsim("export", "m", "net.onnx", "--json")
+    let summary = try objects(exported.output)
+    #expect(exported.code == 0 && exported.error.isEmpty && Set(summary[0].keys) == ["dimension", "output", "bytes"])
+
+    let indexed = try imsim("index", Self.photos.path, "--model", "o", "--backbone", "net.onnx")
+    #expect(indexed.code == 0 && indexed.error.contains("the embedding is 'embedding'"), "\(indexed.error)")
+    let moose = Self.photos.appending(path: "moose.jpg").path
+    func hits(_ model: String, _ options: [String] = []) throws -> [String?] {
+      try objects(try imsim(["query", model, moose, "-k", "5", "--json"] + options).output).map {
+        $0["reference"] as? String
+      }
+    }
+    #expect(try hits("o") == hits("m") && hits("o").count == 5)
+    // Adding and asking need no options: the model knows the file, as long as it is there.
+    #expect(
+      try objects(try imsim("index", Self.photos.path, "--model", "o", "--json").output)[0]["unchanged"] as? Int == 18)
+    try FileManager.default.moveItem(
+      at: folder.appending(path: "net.onnx"), to: folder.appending(path: "moved.onnx"))
+    let gone = try imsim("query", "o", moose)
+    #expect(gone.code == 1 && gone.error.contains("net.onnx"))
+    #expect(try hits("o", ["--weights", "moved.onnx"]) == hits("m"))
+
+    #expect(try imsim("export", "m", "small.onnx", "--onnx-weights", "float16", "--normalize").code == 0)
+    let other = try imsim("query", "o", moose, "--weights", "small.onnx")
+    #expect(other.code == 1 && other.error.contains("cannot be compared"))
+    #expect(try imsim("embed", Self.photos.path, "-o", "x.npy", "--backbone", "small.onnx").code == 0)
+    #expect(try imsim("bench", "--backbone", "moved.onnx", "--seconds", "0.1", "--batch", "2", "--json").code == 0)
+
+    try Data("text".utf8).write(to: folder.appending(path: "text.onnx"))
+    for (arguments, code, message) in [
+      (["index", Self.photos.path, "--model", "p", "--backbone", "text.onnx"], 1, "text.onnx"),
+      (["index", Self.photos.path, "--model", "p", "--backbone", "none.onnx"], 1, "none.onnx"),
+      (["index", Self.photos.path, "--model", "p", "--backbone", "moved.onnx", "--output-tensor", "x"], 1, "'x'"),
+      (
+        ["index", Self.photos.path, "--model", "p", "--backbone", "moved.onnx", "--weights", "w"], 2, "its own weights"
+      ),
+      (["index", Self.photos.path, "--model", "p", "--output-tensor", "x"], 2, "ONNX file"),
+      (["index", Self.photos.path, "--model", "p", "--backbone", "moved.onnx", "--input-size", "9"], 2, "224x224"),
+      (["export", "m", "x.npy", "--normalize"], 2, ".onnx files"),
+    ] as [([String], Int32, String)] {
+      let result = try imsim(arguments)
+      #expect(result.code == code && result.error.contains(message), "\(arguments): \(result.error)")
+      #expect(!FileManager.default.fileExists(atPath: folder.appending(path: "p").path))
+    }
+  }
+
+  /// A download is cut and goes on, and is the backbone's weights from then on.
+  @Test func weightsArePulled() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let weights = try SqueezeNet(.version1x1).randomWeights(seed: 5)
+    let bytes = weights.file.withBytes { unsafe $0.withUnsafeBytes { unsafe Data($0) } }
+    let server = try MisbehavingServer { request in
+      let head = "ETag: \"a\"\r\nContent-Length: \(bytes.count - (request.start ?? 0))\r\n"
+      guard let start = request.start else {
+        // Half of it, and then nothing.
+        return [
+          .send(Data("HTTP/1.1 200 OK\r\n\(head)\r\n".utf8)), .send(bytes.prefix(bytes.count / 2)),
+          .wait(milliseconds: 60_000),
+        ]
+      }
+      let range = "Content-Range: bytes \(start)-\(bytes.count - 1)/\(bytes.count)\r\n"
+      return [.send(Data("HTTP/1.1 206 Partial Content\r\n\(range)\(head)\r\n".utf8)), .send(bytes.dropFirst(start))]
+    }
+    let pull = [
+      "weights", "pull", "squeezenet-1.1", "--from", "\(server.address)/w.safetensors", "--sha256", weights.digest,
+    ]
+    let (process, _, error) = try start(pull)
+    while try contents(of: "weights").allSatisfy({ (try? Data(contentsOf: $0))?.isEmpty ?? true }) {
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+    process.interrupt()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 130)
+    #expect(try String(contentsOf: error, encoding: .utf8).contains("interrupted"))
+    #expect(try objects(try imsim("weights", "list", "--json").output).allSatisfy { $0["state"] as? String != "own" })
+
+    let pulled = try imsim(pull + ["--json"])
+    #expect(pulled.code == 0, "\(pulled.error)")
+    #expect(server.requests.count == 2 && (server.requests.last?.start ?? 0) > 0)
+    let path = try imsim("weights", "path", "squeezenet-1.1")
+    let file = URL(fileURLWithPath: path.output.trimmingCharacters(in: .newlines))
+    #expect(try Data(contentsOf: file) == bytes)
+
+    for command in [
+      ["index", Self.photos.path, "--model", "m"], ["embed", Self.photos.path, "-o", "x.npy"],
+      ["bench", "--seconds", "0.1", "--batch", "2"], ["calibrate", Self.photos.path, "-o", "c.json"],
+    ] {
+      let result = try imsim(command + ["--backbone", "squeezenet-1.1"])
+      #expect(result.code == 0, "\(command): \(result.error)")
+    }
+    #expect(try imsim("query", "m", Self.photos.appending(path: "moose.jpg").path).code == 0)
+
+    #expect(try imsim("weights", "remove", "squeezenet-1.1").code == 0)
+    let missing = try imsim("embed", Self.photos.path, "-o", "y.npy", "--backbone", "squeezenet-1.1")
+    #expect(missing.code == 1 && missing.error.contains("imsim weights pull squeezenet-1.1"))
+  }
+
+  private func contents(of name: String) throws -> [URL] {
+    (try? FileManager.default.contentsOfDirectory(at: folder.appending(path: name), includingPropertiesForKeys: nil))
+      ?? []
+  }
+
+  @Test func weightsAreAddedFromFiles() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let weights = try SqueezeNet(.version1x0).randomWeights(seed: 2)
+    try weights.file.withBytes { unsafe $0.withUnsafeBytes { unsafe Data($0) } }.write(
+      to: folder.appending(path: "mine.safetensors"))
+    try Data("text".utf8).write(to: folder.appending(path: "text.pth"))
+    #expect(try imsim("weights", "add", "mine.safetensors", "--name", "squeezenet-1.0").code == 0)
+    #expect(try imsim("bench", "--backbone", "squeezenet-1.0", "--seconds", "0.1", "--batch", "1").code == 0)
+    for (arguments, code, message) in [
+      (["weights", "add", "text.pth"], 1, "text.pth"), (["weights", "add", "none.pth"], 1, "none.pth"),
+      (["weights", "add", "mine.safetensors", "--name", "resnet-50"], 1, "resnet-50"),
+      (["weights", "add", "mine.safetensors", "--name", "vgg"], 1, "vgg"),
+      (["weights", "pull", "efficientnet-lite0"], 1, "efficientnet-lite0"), (["weights", "pull"], 2, "imsim weights"),
+      (["weights", "pull", "squeezenet-1.1", "--from", "http://127.0.0.1:1/w.pth"], 1, "127.0.0.1"),
+      (["weights", "pull", "squeezenet-1.1", "--from", "text.pth"], 1, "text.pth"),
+    ] as [([String], Int32, String)] {
+      let result = try imsim(arguments)
+      #expect(result.code == code && result.error.contains(message), "\(arguments): \(result.code) \(result.error)")
     }
   }
 

@@ -49,6 +49,16 @@ struct NetworkParameters {
     return values
   }
 
+  /// A tensor's elements, which may be infinite, as what masks an attention is.
+  func constant(_ name: String) throws(SimilarityError) -> [Float] {
+    let values = try file.floats(name)
+    if let index = values.firstIndex(where: \.isNaN) {
+      throw SimilarityError(
+        .weightsMismatch, "\(file.name): element \(index) of '\(name)' is not a number, expected numbers")
+    }
+    return values
+  }
+
   /// The factor of each filter of a convolution, and its bias, with the batch normalisation folded in.
   func affine(
     of layer: NetworkBuilder.ConvolutionLayer, filters: Int

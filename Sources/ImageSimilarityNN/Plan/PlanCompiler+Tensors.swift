@@ -156,7 +156,7 @@ extension PlanCompiler {
   }
 
   func writeTensorConstants() throws(SimilarityError) {
-    for (name, offset) in tensorConstants { write(try parameters.tensor(name), to: offset) }
+    for (name, offset) in tensorConstants { write(try parameters.constant(name), to: offset) }
     for (offset, values) in weightTables { write(values, to: offset) }
     for (offset, values) in indexTables {
       unsafe (constants.start + offset).assumingMemoryBound(to: Int32.self).update(from: values, count: values.count)

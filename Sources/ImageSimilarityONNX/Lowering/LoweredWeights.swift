@@ -23,7 +23,8 @@ struct LoweredWeights: WeightSource {
   /// The file's name, for messages.
   let name: String
   let digest: String
-  private(set) var names: [String] = []
+  /// None that a layer has to read: what a rule records and no layer needs in the end is no mistake of the file.
+  let names: [String] = []
   private var entries: [String: Entry] = [:]
 
   init(name: String, digest: String) {
@@ -33,7 +34,6 @@ struct LoweredWeights: WeightSource {
 
   mutating func add(_ name: String, shape: [Int], _ source: Source) {
     precondition(entries[name] == nil, "each tensor of a network has its own name")
-    names.append(name)
     entries[name] = Entry(shape: shape, source: source)
   }
 
