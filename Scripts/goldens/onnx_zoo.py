@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Exports full-size networks of torchvision and timm with seeded weights, and what onnxruntime computes with them: the
-zoo that the suite ZooTests runs where IMSIM_ONNX_ZOO names it. It needs some 10 GB and is not part of the package.
+"""Exports full-size networks of torchvision and timm with seeded weights, and what onnxruntime computes with them, to
+compare 'imsim embed --backbone FILE' with. It needs some 10 GB and is not part of the package.
 
     python3 Scripts/goldens/onnx_zoo.py FOLDER PHOTOS [NAME...]
 
