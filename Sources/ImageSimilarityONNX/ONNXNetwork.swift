@@ -63,7 +63,7 @@ public struct ONNXNetwork: Backbone {
     }
   }
 
-  init(
+  package init(
     _ graph: ONNXGraph, name: String, path: String, digest: String, outputTensor: String? = nil,
     inputSize: PixelSize? = nil, preprocessing: Preprocessing? = nil
   ) throws(SimilarityError) {

@@ -145,7 +145,7 @@ import Testing
       for row in 0..<batch.count {
         let cosine = zip(found[row], expected[row]).reduce(0) { $0 + $1.0 * $1.1 }
         let lengths = [found[row], expected[row]].map { $0.reduce(0) { $0 + $1 * $1 }.squareRoot() }
-        #expect(cosine / (lengths[0] * lengths[1]) > 0.98, "\(precision)")
+        #expect(cosine / (lengths[0] * lengths[1]) > 0.99, "\(precision)")
       }
     }
   }
