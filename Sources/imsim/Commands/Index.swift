@@ -23,6 +23,7 @@ struct Index: AsyncParsableCommand {
       Examples:
         imsim index photos --model photos.imsim
         imsim index photos --model photos.imsim --backbone resnet-50 --weights resnet50.pth --precision int8
+        imsim index photos --model photos.imsim --backbone my-net.onnx
         imsim index photos --model photos.imsim --prune --json
         imsim index photos --model photos.imsim --labels folder --records photos.csv
       """)
