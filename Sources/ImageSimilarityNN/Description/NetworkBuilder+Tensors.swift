@@ -223,12 +223,7 @@ extension NetworkBuilder {
   }
 
   package mutating func binary(_ f: Binary, _ a: Tensor, _ b: Tensor) -> Tensor {
-    let rank = max(a.shape.count, b.shape.count)
-    func size(_ x: Tensor, _ axis: Int) -> Int {
-      let own = axis - (rank - x.shape.count)
-      return own < 0 ? 1 : x.shape[own]
-    }
-    let shape = (0..<rank).map { max(size(a, $0), size(b, $0)) }
+    let shape = Self.broadcast(a.shape, b.shape)
     let (a, b) = (broadcast(a, to: shape), broadcast(b, to: shape))
     let model = a.value != nil && !a.isRepeating ? a : b.value != nil && !b.isRepeating ? b : nil
     return append(.binary(f), [a, b], shape: shape, like: model)
@@ -275,25 +270,28 @@ extension NetworkBuilder {
   package mutating func matrixProduct(_ a: Tensor, _ b: Tensor) -> Tensor {
     let (m, k, n) = (a.shape[a.shape.count - 2], a.shape[a.shape.count - 1], b.shape[b.shape.count - 1])
     precondition(b.shape[b.shape.count - 2] == k, "\(a.shape) and \(b.shape) have no matrix product")
-    let rank = max(a.shape.count, b.shape.count)
-    func size(_ x: Tensor, _ axis: Int) -> Int {
-      let own = axis - (rank - x.shape.count)
-      return own < 0 ? 1 : x.shape[own]
-    }
-    let batch = (0..<rank - 2).map { max(size(a, $0), size(b, $0)) }
+    let batch = Self.broadcast(a.shape.dropLast(2), b.shape.dropLast(2))
     var a = broadcast(a, to: batch + [m, k])
     let b = broadcast(b, to: batch + [k, n])
     // Rows of the left matrix are read in runs.
-    if k > 1, a.strides[rank - 1] != .oneElement {
+    if k > 1, a.strides.last != .oneElement {
       a = rowMajorCopy(a)
     }
     // As the right matrix lies, its rows in place of the result's: heads side by side stay side by side.
-    let lies = b.strides[rank - 1] == .oneElement && !b.isRepeating
+    let lies = b.strides.last == .oneElement && !b.isRepeating
     let model = lies ? Tensor(shape: batch + [m, n], source: b.source, strides: b.strides) : nil
     return append(.matrixProduct, [a, b], shape: batch + [m, n], like: model, sameValue: false)
   }
 
   // MARK: - Helpers
+
+  /// The shape that two shapes are repeated to.
+  private static func broadcast(_ a: some Collection<Int>, _ b: some Collection<Int>) -> [Int] {
+    let rank = max(a.count, b.count)
+    let left = [Int](repeating: 1, count: rank - a.count) + a
+    let right = [Int](repeating: 1, count: rank - b.count) + b
+    return zip(left, right).map { max($0, $1) }
+  }
 
   private mutating func activated(_ x: Tensor, _ activation: Activation) -> Tensor {
     activation == .none ? x : unary(.clamp(activation.limits.low, activation.limits.high), x)
@@ -302,7 +300,7 @@ extension NetworkBuilder {
   /// The value that is `x`, `[1, channels, height, width]`, if there is one.
   private func exactMap(_ x: Tensor) -> Value? {
     if let value = x.map { return value }
-    guard let value = x.value, storage.dense.contains(value), value.shape.count == 3, x.shape.count == 4,
+    guard let value = x.value, storage.dense.contains(value), x.shape.count == 4,
       x.inElements == Tensor(channelsFirst: value).inElements
     else { return nil }
     return value

@@ -25,7 +25,5 @@ extension NetworkBuilder {
       dense.insert(value)
       return true
     }
-
-    func hasGaps(_ value: Value) -> Bool { withGaps.contains(value) }
   }
 }
