@@ -514,14 +514,15 @@ import Testing
       "weights", "pull", "squeezenet-1.1", "--from", "\(server.address)/w.safetensors", "--sha256", weights.digest,
     ]
     let (process, _, error) = try start(pull)
-    while try contents(of: "weights").allSatisfy({ (try? Data(contentsOf: $0))?.isEmpty ?? true }) {
+    while process.isRunning, try contents(of: "weights").allSatisfy({ (try? Data(contentsOf: $0))?.isEmpty ?? true }) {
       Thread.sleep(forTimeInterval: 0.02)
     }
     process.interrupt()
     process.waitUntilExit()
     #expect(process.terminationStatus == 130)
     #expect(try String(contentsOf: error, encoding: .utf8).contains("interrupted"))
-    #expect(try objects(try imsim("weights", "list", "--json").output).allSatisfy { $0["state"] as? String != "own" })
+    let list = try objects(try imsim("weights", "list", "--json").output)
+    #expect(list.first { $0["backbone"] as? String == "squeezenet-1.1" }?["state"] as? String == "missing")
 
     let pulled = try imsim(pull + ["--json"])
     #expect(pulled.code == 0, "\(pulled.error)")
