@@ -1,6 +1,7 @@
 import FoundationEssentials
 import ImageSimilarityCore
 import ImageSimilarityFiles
+import ImageSimilarityNN
 import ImageSimilarityONNX
 import Testing
 
@@ -21,6 +22,19 @@ import Testing
       try check([original]) { mutation, _ in
         try Data(mutation).write(to: url)
         _ = try ONNXNetwork(contentsOf: url)
+      }
+    }
+  }
+
+  /// Networks as exporters and quantisers write them.
+  @Test func exportedNetworks() throws {
+    let originals = try [
+      "mobilenet-v3-script", "deit-script", "qdq-squeezenet", "shapes", "half-int32-data", "channels-last-script",
+    ].map { [UInt8](try Data(contentsOf: Fixtures.networks.appending(path: "\($0).onnx"))) }
+    try WritingFixtures.withFile { url in
+      try check(originals) { mutation, _ in
+        try Data(mutation).write(to: url)
+        _ = try NetworkExtractor(ONNXNetwork(contentsOf: url))
       }
     }
   }

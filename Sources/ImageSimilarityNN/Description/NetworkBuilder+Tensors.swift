@@ -11,7 +11,10 @@ extension NetworkBuilder {
   /// Numbers that the caller of ``NetworkPlan/evaluate(_:_:weights:arguments:)`` gives, in the order of these calls.
   package mutating func argument(shape: [Int]) -> Tensor {
     let index = nodes.count { if case .argument = $0.layer { true } else { false } }
-    let value = appendDense(.argument(index), [], shape: shape)
+    let value = append(
+      .argument(index), [], height: 1, width: shape.dropLast().reduce(1, *), channels: shape.last ?? 1)
+    let isDense = storage.makeDense(value)
+    precondition(isDense, "a new value has no gaps")
     return Tensor(shape: shape, source: .value(value), strides: Tensor.rowMajor(shape))
   }
 
@@ -326,10 +329,10 @@ extension NetworkBuilder {
 
   /// The values of a concatenation of channels, each one that this concatenation may place; nil where they are no maps.
   private mutating func parts(_ xs: [Tensor]) -> [Value]? {
-    guard xs.allSatisfy({ exactMap($0) != nil }) else { return nil }
+    let maps = xs.compactMap(exactMap)
+    guard maps.count == xs.count else { return nil }
     var values: [Value] = []
-    for x in xs {
-      guard let value = exactMap(x) else { return nil }
+    for (x, value) in zip(xs, maps) {
       let isFree = value != input && !storage.dense.contains(value) && !values.contains(value) && !isShared(value)
       values.append(isFree ? value : mapCopy(x))
     }
@@ -413,13 +416,5 @@ extension NetworkBuilder {
 
   private func nextValue(height: Int, width: Int, channels: Int) -> Value {
     Value(id: nodes.count + 1, height: height, width: width, channels: channels)
-  }
-
-  private mutating func appendDense(_ layer: Layer, _ inputs: [Value], shape: [Int]) -> Value {
-    let width = shape.dropLast().reduce(1, *)
-    let value = append(layer, inputs, height: 1, width: width, channels: shape.last ?? 1)
-    let isDense = storage.makeDense(value)
-    precondition(isDense, "a new value has no gaps")
-    return value
   }
 }

@@ -112,16 +112,8 @@ struct ConstantTensor {
     return taking(Self.places(shape, strides), shape: shape)
   }
 
-  /// NumPy's broadcasting, of tensors that may have no elements.
+  /// NumPy's broadcasting, to a shape that a constant can have.
   static func broadcast(_ a: [Int], _ b: [Int]) throws(SimilarityError) -> [Int] {
-    let rank = max(a.count, b.count)
-    let left = [Int](repeating: 1, count: rank - a.count) + a
-    let right = [Int](repeating: 1, count: rank - b.count) + b
-    var shape: [Int] = []
-    for (x, y) in zip(left, right) {
-      guard x == y || x == 1 || y == 1 else { throw malformed("shapes \(a) and \(b) do not fit each other") }
-      shape.append(x == 1 ? y : x)
-    }
-    return try check(shape)
+    try check(TensorLimits.fitting(a, b))
   }
 }

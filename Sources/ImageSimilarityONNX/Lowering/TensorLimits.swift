@@ -33,8 +33,8 @@ enum TensorLimits {
     return shape
   }
 
-  /// NumPy's broadcasting.
-  static func broadcast(_ a: [Int], _ b: [Int]) throws(SimilarityError) -> [Int] {
+  /// NumPy's broadcasting, of tensors that may have no elements.
+  static func fitting(_ a: [Int], _ b: [Int]) throws(SimilarityError) -> [Int] {
     let rank = max(a.count, b.count)
     let left = [Int](repeating: 1, count: rank - a.count) + a
     let right = [Int](repeating: 1, count: rank - b.count) + b
@@ -43,6 +43,9 @@ enum TensorLimits {
       guard x == y || x == 1 || y == 1 else { throw malformed("shapes \(a) and \(b) do not fit each other") }
       shape.append(x == 1 ? y : x)
     }
-    return try check(shape)
+    return shape
   }
+
+  /// NumPy's broadcasting, to a shape that a tensor can have.
+  static func broadcast(_ a: [Int], _ b: [Int]) throws(SimilarityError) -> [Int] { try check(fitting(a, b)) }
 }
