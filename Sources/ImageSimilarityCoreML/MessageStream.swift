@@ -57,21 +57,11 @@ struct MessageStream {
 
   /// The tag and the length of a field of the wire type 2.
   private mutating func appendHeader(_ field: Int, _ length: Int) {
-    append(Self.varint(field << 3 | 2) + Self.varint(length))
+    append(ProtobufField.header(field, byteCount: length))
   }
 
   private mutating func append(_ bytes: [UInt8]) {
     parts.append(.bytes(bytes))
     byteCount += bytes.count
-  }
-
-  private static func varint(_ value: Int) -> [UInt8] {
-    var bytes: [UInt8] = []
-    var rest = value
-    while rest >= 0x80 {
-      bytes.append(UInt8(rest & 0x7f) | 0x80)
-      rest >>= 7
-    }
-    return bytes + [UInt8(rest)]
   }
 }

@@ -1,3 +1,4 @@
+import ImageSimilarityFiles
 import SwiftProtobuf
 
 #if canImport(FoundationEssentials)
@@ -34,23 +35,6 @@ struct ONNXTensorHeader: Sendable {
 
   /// Bytes of the whole tensor in the graph's message.
   var encodedCount: Int { encoded.count + byteCount }
-}
-
-/// The beginning of a field whose contents follow: a message, a string or bytes.
-enum ProtobufField {
-  static func header(_ number: Int, byteCount: Int) -> [UInt8] {
-    varint(UInt64(number) << 3 | 2) + varint(UInt64(byteCount))
-  }
-
-  private static func varint(_ value: UInt64) -> [UInt8] {
-    var value = value
-    var bytes: [UInt8] = []
-    while value >= 0x80 {
-      bytes.append(UInt8(truncatingIfNeeded: value) | 0x80)
-      value >>= 7
-    }
-    return bytes + [UInt8(value)]
-  }
 }
 
 extension SwiftProtobuf.Message {
