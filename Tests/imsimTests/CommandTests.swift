@@ -514,9 +514,11 @@ import Testing
       "weights", "pull", "squeezenet-1.1", "--from", "\(server.address)/w.safetensors", "--sha256", weights.digest,
     ]
     let (process, _, error) = try start(pull)
-    while process.isRunning, try contents(of: "weights").allSatisfy({ (try? Data(contentsOf: $0))?.isEmpty ?? true }) {
-      Thread.sleep(forTimeInterval: 0.02)
+    // The file beside it, which names the version, is written before the first byte arrives.
+    func received() throws -> Data? {
+      try contents(of: "weights").first { $0.pathExtension == "part" }.flatMap { try? Data(contentsOf: $0) }
     }
+    while process.isRunning, try received()?.isEmpty ?? true { Thread.sleep(forTimeInterval: 0.02) }
     process.interrupt()
     process.waitUntilExit()
     #expect(process.terminationStatus == 130)
