@@ -1,33 +1,57 @@
 public import ImageSimilarityCore
 
-/// How well embeddings find images with the same label, leaving one out: each image in turn is the query, and all others are
-/// ranked by their distance from it, at equal distance the lower row first.
+/// How well embeddings find images with a label of theirs, leaving one out: each query in turn ranks all other images by their
+/// distance from it, at equal distance the lower row first.
 ///
-/// Distances are those of ``ExactIndex``. An image whose label no other image has cannot be found by anything; as a query it
-/// is left out of the means, and stays among the others for the rest.
+/// Distances are those of ``ExactIndex``. An image is relevant to a query where the two have a label in common. A query to which
+/// nothing is relevant can find nothing; it is left out of the means, and stays among the others for the rest.
+///
+/// The confidence intervals are those of the bootstrap over the queries, by the percentile method (Efron and Tibshirani, An
+/// Introduction to the Bootstrap, chapter 13): as many queries as there are, drawn with replacement, again and again. They say how
+/// much the means depend on which queries there happen to be, the other images being what they are.
 public struct RetrievalEvaluation: Sendable, Hashable, Codable {
-  /// The part of the queries whose nearest other image has their label.
+  /// ``RetrievalMeasure/precision(at:)`` 1: the part of the queries whose nearest other image is relevant.
   public var precisionAt1: Double
-  /// The part of images with the query's label among the five nearest others, averaged over the queries. The divisor is 5
-  /// even where there are fewer others or fewer with that label.
+  /// ``RetrievalMeasure/precision(at:)`` 5, averaged over the queries.
   public var precisionAt5: Double
-  /// The mean over the queries of average precision: of the precision at the rank of each image with the query's label, over
-  /// the complete ranking (Manning, Raghavan, Schütze, Introduction to Information Retrieval, section 8.4).
+  /// ``RetrievalMeasure/averagePrecision``, averaged over the queries.
   public var meanAveragePrecision: Double
   /// Number of images.
   public var images: Int
   /// Number of labels.
   public var classes: Int
-  /// Number of images that were no queries because no other has their label. Where it is ``images``, the means are 0.
+  /// Number of images that were to be queries and are not, because nothing is relevant to them.
   public var leftOut: Int
+  /// Number of queries that the means are over. Where it is 0, the means are.
+  public var queries: Int
+  /// What was measured, in the order in which to show it.
+  public var measures: [RetrievalMeasure]
+  /// The means over all queries (micro).
+  public var overall: [RetrievalMeasure: MeasureEstimate]
+  /// The means over the classes that have queries, of the means over each one's queries (macro): classes with few images
+  /// count as much as those with many.
+  public var macro: [RetrievalMeasure: MeasureEstimate]
+  /// All classes, in ascending order of their labels.
+  public var perClass: [ClassEvaluation]
+  /// The confidence of the intervals.
+  public var confidence: Double
+  /// How many times the queries were drawn for the intervals.
+  public var resamples: Int
 
   private enum CodingKeys: String, CodingKey {
     case precisionAt1 = "precision_at_1"
     case precisionAt5 = "precision_at_5"
     case meanAveragePrecision = "mean_average_precision"
-    case images
-    case classes
+    case images, classes, queries, measures, overall, macro, confidence, resamples
     case leftOut = "left_out"
+    case perClass = "per_class"
+  }
+
+  /// The classes that have queries, those with the lowest mean average precision first; at equal precision in ascending order of
+  /// their labels.
+  public var worstClasses: [ClassEvaluation] {
+    let precision = { (found: ClassEvaluation) in found.measures[.averagePrecision]?.value ?? 0 }
+    return perClass.filter { $0.queries > 0 }.sorted { (precision($0), $0.label) < (precision($1), $1.label) }
   }
 
   /// Evaluates the rows of `embeddings`, `[labels.count, dimension]`.
