@@ -54,160 +54,64 @@ public struct RetrievalEvaluation: Sendable, Hashable, Codable {
     return perClass.filter { $0.queries > 0 }.sorted { (precision($0), $0.label) < (precision($1), $1.label) }
   }
 
-  /// Evaluates the rows of `embeddings`, `[labels.count, dimension]`.
+  /// Evaluates the rows of `embeddings`, `[labels.count, dimension]`, each of which has one label.
   ///
-  /// Throws ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` where the numbers of rows and labels differ,
-  /// ``ImageSimilarityCore/SimilarityError/Code/notFinite`` where an element is NaN or infinite, and `CancellationError`.
+  /// Errors and cost are those of ``init(leaveOneOut:labelSets:metric:options:threads:)``.
+  public init(
+    leaveOneOut embeddings: EmbeddingMatrix, labels: [String], metric: Metric = .cosine,
+    options: EvaluationOptions = EvaluationOptions(), threads: Int = 1
+  ) async throws {
+    try await self.init(
+      leaveOneOut: embeddings, labelSets: labels.map { [$0] }, metric: metric, options: options, threads: threads)
+  }
+
+  /// Evaluates the rows of `embeddings`, `[labelSets.count, dimension]`, each of which has any number of labels.
+  ///
+  /// Throws ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` where the numbers of rows and labels differ or an
+  /// option is out of its range, ``ImageSimilarityCore/SimilarityError/Code/notFinite`` where an element is NaN or infinite,
+  /// and `CancellationError`.
   ///
   /// - Parameter threads: how many threads to use at most; the result does not depend on it.
-  /// - Complexity: O(`rows^2 * dimension`) time, O(`threads * rows`) memory.
+  /// - Complexity: O(`rows^2 * (dimension + log(rows))`) time for the distances, O(`resamples * rows * measures`) for the intervals.
+  ///   Memory: O(`rows * measures + resamples * measures`), and O(`rows`) a thread.
   public init(
-    leaveOneOut embeddings: EmbeddingMatrix, labels: [String], metric: Metric = .cosine, threads: Int = 1
+    leaveOneOut embeddings: EmbeddingMatrix, labelSets: [[String]], metric: Metric = .cosine,
+    options: EvaluationOptions = EvaluationOptions(), threads: Int = 1
   ) async throws {
-    precondition(threads > 0, "an evaluation needs a thread")
-    guard labels.count == embeddings.rows else {
-      throw SimilarityError(
-        .invalidArgument, "each image needs a label: found \(labels.count) labels for \(embeddings.rows) images")
-    }
-    let norms = embeddings.squaredNorms()
-    if let row = norms.firstIndex(where: { !$0.isFinite }) {
-      throw SimilarityError(.notFinite, "the embedding in row \(row) has an element that is NaN or infinite")
-    }
-    let ranking = Ranking(embeddings: embeddings, squaredNorms: norms, labels: labels, metric: metric)
-    let scores = try await ranking.scores(threads: threads)
-    // Summed in the order of the rows, whichever thread was first.
-    let queries = scores.compactMap { $0 }
-    let divisor = Double(max(1, queries.count))
-    precisionAt1 = queries.reduce(0) { $0 + $1.precisionAt1 } / divisor
-    precisionAt5 = queries.reduce(0) { $0 + $1.precisionAt5 } / divisor
-    meanAveragePrecision = queries.reduce(0) { $0 + $1.averagePrecision } / divisor
-    images = labels.count
-    classes = ranking.members.count
-    leftOut = labels.count - queries.count
-  }
-}
-
-/// What one query gave.
-private struct QueryScore {
-  var precisionAt1: Double
-  var precisionAt5: Double
-  var averagePrecision: Double
-}
-
-/// All rows ranked from each row.
-private struct Ranking {
-  private static let queriesPerTile = 16
-  /// Rows that stay in the cache while all queries of a tile are compared with them.
-  private static let rowsPerStep = 64
-
-  let embeddings: EmbeddingMatrix
-  let squaredNorms: [Double]
-  let metric: Metric
-  /// The rows of each class, ascending.
-  let members: [[Int]]
-  /// The class of each row.
-  let classOfRow: [Int]
-
-  init(embeddings: EmbeddingMatrix, squaredNorms: [Double], labels: [String], metric: Metric) {
-    self.embeddings = embeddings
-    self.squaredNorms = squaredNorms
-    self.metric = metric
-    var classes: [String: Int] = [:]
-    var members: [[Int]] = []
-    classOfRow = labels.enumerated().map { row, label in
-      if let known = classes[label] {
-        members[known].append(row)
-        return known
-      }
-      classes[label] = members.count
-      members.append([row])
-      return members.count - 1
-    }
-    self.members = members
+    try options.validate()
+    let scores = try await RetrievalScores(
+      leaveOneOut: embeddings, labelSets: labelSets, metric: metric, ranks: options.ranks, threads: threads)
+    try await self.init(scores, options: options, threads: threads)
   }
 
-  /// Nil for rows that are alone in their class.
-  func scores(threads: Int) async throws -> [QueryScore?] {
-    let tiles = stride(from: 0, to: embeddings.rows, by: Self.queriesPerTile).map {
-      $0..<min($0 + Self.queriesPerTile, embeddings.rows)
-    }
-    return try await withThrowingTaskGroup(of: [(Int, QueryScore?)].self) { group in
-      let workers = min(threads, tiles.count)
-      for worker in 0..<workers {
-        group.addTask {
-          var distances = [[Float]](
-            repeating: [Float](repeating: 0, count: embeddings.rows), count: Self.queriesPerTile)
-          var found: [(Int, QueryScore?)] = []
-          for tile in stride(from: worker, to: tiles.count, by: workers).map({ tiles[$0] }) {
-            try Task.checkCancellation()
-            measure(tile, into: &distances)
-            for (i, query) in tile.enumerated() { found.append((query, score(query, distances: distances[i]))) }
-          }
-          return found
-        }
-      }
-      var scores = [QueryScore?](repeating: nil, count: embeddings.rows)
-      for try await part in group {
-        for (query, score) in part { scores[query] = score }
-      }
-      return scores
-    }
+  /// Sums up the scores of queries. ``EvaluationOptions/ranks`` play no part any more.
+  ///
+  /// Throws ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` where an option is out of its range, and
+  /// `CancellationError`.
+  public init(
+    _ scores: RetrievalScores, options: EvaluationOptions = EvaluationOptions(), threads: Int = 1
+  ) async throws {
+    let resampled = try await ResampledMeans(scores, options, threads: threads)
+    try await self.init(scores, resampled, options, threads: threads)
   }
 
-  /// The distances from each query of a tile to all rows.
-  private func measure(_ tile: Range<Int>, into distances: inout [[Float]]) {
-    var work = [Double](repeating: 0, count: Self.rowsPerStep)
-    var step = [Float](repeating: 0, count: Self.rowsPerStep)
-    for start in stride(from: 0, to: embeddings.rows, by: Self.rowsPerStep) {
-      let rows = start..<min(start + Self.rowsPerStep, embeddings.rows)
-      for (i, query) in tile.enumerated() {
-        embeddings.distances(
-          ofRows: rows, squaredNorms: squaredNorms, to: query, of: embeddings, squaredNorm: squaredNorms[query],
-          metric: metric, work: &work, into: &step)
-        for j in 0..<rows.count { distances[i][start + j] = step[j] }
-      }
-    }
-  }
-
-  /// Ranks follow from counting, for each row of another class, the rows of the query's class that come after it; nothing but
-  /// these is sorted.
-  private func score(_ query: Int, distances: [Float]) -> QueryScore? {
-    let own = classOfRow[query]
-    let relevant = members[own].filter { $0 != query }.sorted { (distances[$0], $0) < (distances[$1], $1) }
-    if relevant.isEmpty { return nil }
-    let relevantDistances = relevant.map { distances[$0] }
-    // others[i]: rows of other classes between the relevant rows i - 1 and i.
-    var others = [Int](repeating: 0, count: relevant.count + 1)
-    for row in distances.indices where classOfRow[row] != own {
-      var position = lowerBound(relevantDistances, distances[row])
-      while position < relevant.count, relevantDistances[position] == distances[row], relevant[position] < row {
-        position += 1
-      }
-      others[position] += 1
-    }
-    var score = QueryScore(precisionAt1: 0, precisionAt5: 0, averagePrecision: 0)
-    var before = 0
-    for i in relevant.indices {
-      before += others[i]
-      let rank = before + i + 1
-      if rank == 1 { score.precisionAt1 = 1 }
-      if rank <= 5 { score.precisionAt5 += 1 / 5 }
-      score.averagePrecision += Double(i + 1) / Double(rank)
-    }
-    score.averagePrecision /= Double(relevant.count)
-    return score
-  }
-
-  /// The first index whose value is not below `value`, in a non-empty array. Half of the comparisons go either way, so none
-  /// of them decides a jump.
-  private func lowerBound(_ sorted: [Float], _ value: Float) -> Int {
-    var first = 0
-    var count = sorted.count
-    while count > 1 {
-      let half = count / 2
-      first += sorted[first + half - 1] < value ? half : 0
-      count -= half
-    }
-    return first + (sorted[first] < value ? 1 : 0)
+  init(
+    _ scores: RetrievalScores, _ resampled: ResampledMeans, _ options: EvaluationOptions, threads: Int
+  ) async throws {
+    measures = scores.measures
+    queries = scores.queries.count
+    images = scores.images
+    classes = scores.classes.count
+    leftOut = scores.leftOut
+    confidence = options.confidence
+    resamples = options.resamples
+    perClass = try await ClassEvaluation.all(scores, options, threads: threads)
+    let micro = scores.mean(over: scores.queries.indices)
+    let macro = scores.macroMean()
+    overall = resampled.estimates(scores.measures, means: micro, resampled.micro)
+    self.macro = resampled.estimates(scores.measures, means: macro, resampled.macro)
+    precisionAt1 = overall[.precision(at: 1)]?.value ?? 0
+    precisionAt5 = overall[.precision(at: 5)]?.value ?? 0
+    meanAveragePrecision = overall[.averagePrecision]?.value ?? 0
   }
 }
