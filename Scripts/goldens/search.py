@@ -8,13 +8,15 @@ The vectors are not stored: the tests make the same ones from the same seeds.
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 
 from vectors import distances, splitmix
 
-# Last: faiss.py beside this takes its folder off the path.
-import faiss
+# faiss.py beside this has the name of the package.
+del sys.path[0]
+import faiss  # noqa: E402
 
 
 def search(metric):
