@@ -20,6 +20,8 @@ RESAMPLES = 200
 SEED = 7
 CONFIDENCE = 0.9
 FIRST_RANKS = 10
+# Differences below are rounding.
+TINY = 1e-12
 # Per query, only these are stored.
 STORED = ["mean_average_precision", "ndcg_at_10", "recall_at_3", "map_at_r"]
 
@@ -171,7 +173,7 @@ def case(metric, rows, dimension, centres, multi, split):
     for name in values:
         value = float(other_values[name].mean() - values[name].mean())
         d = other_drawn[name][0] - drawn[name][0]
-        opposite = (d <= 0) if value > 0 else (d >= 0) if value < 0 else np.ones(len(d), bool)
+        opposite = (d <= TINY) if value > TINY else (d >= -TINY) if value < -TINY else np.ones(len(d), bool)
         differences[name] = [value, *interval(d), float(min(1, 2 * (1 + opposite.sum()) / (1 + len(d))))]
     return {
         "metric": metric, "dimension": dimension, "centres": centres, "labels": labels, "is_query": is_query,

@@ -1,5 +1,11 @@
-public import ImageSimilarityCore
+internal import ImageSimilarityCore
 public import ImageSimilaritySearch
+
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
 
 /// Which pictures an evaluation is about. A picture's labels are the texts of the array `labels` in its metadata, or else its label,
 /// or else the name of the folder that holds it; pictures that have a label in common are relevant to each other.

@@ -1,4 +1,4 @@
-package import ImageSimilarityCore
+internal import ImageSimilarityCore
 package import ImageSimilaritySearch
 
 extension ImageRecord {

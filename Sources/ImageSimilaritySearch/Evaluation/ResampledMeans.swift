@@ -72,7 +72,10 @@ struct ResampledMeans: Sendable {
       self.column(column, of: drawn.0, width: width), self.column(column, of: drawn.1, width: width)
     ).map { $0 - $1 }
     let value = means.0 - means.1
-    let opposite = differences.count { value > 0 ? $0 <= 0 : value < 0 ? $0 >= 0 : true }
+    // Sums of the same numbers in another order differ by less.
+    let rounding = 1e-12
+    let opposite =
+      abs(value) <= rounding ? differences.count : differences.count { ($0 < 0) != (value < 0) || abs($0) <= rounding }
     let pValue = min(1, 2 * Double(1 + opposite) / Double(1 + differences.count))
     return MeasureDifference(
       value: value, interval: interval(differences), pValue: differences.isEmpty ? nil : pValue)

@@ -66,7 +66,7 @@ extension Double {
 }
 
 extension RetrievalEvaluation {
-  private var head: String {
+  fileprivate var head: String {
     var lines = [
       "images   \(images)", "classes  \(classes)",
       "queries  \(queries)" + (leftOut > 0 ? " (\(leftOut) left out: nothing else has a label of theirs)" : ""),
