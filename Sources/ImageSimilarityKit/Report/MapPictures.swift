@@ -8,7 +8,8 @@ struct MapPictures {
   private static let mat: UInt8 = 128
 
   let columns: Int
-  private var image: RGBImage
+  let size: PixelSize
+  private var pixels: [UInt8]
   /// Which point of the map each cell shows.
   private(set) var points: [Int] = []
 
@@ -16,12 +17,13 @@ struct MapPictures {
   init(capacity: Int) {
     columns = max(1, Int(Double(capacity).squareRoot().rounded(.up)))
     let rows = (capacity + columns - 1) / columns
-    let size = PixelSize(width: columns * Self.side, height: rows * Self.side)
-    image = RGBImage(size: size, pixels: [UInt8](repeating: Self.mat, count: size.area * 3))
+    size = PixelSize(width: columns * Self.side, height: rows * Self.side)
+    pixels = [UInt8](repeating: Self.mat, count: size.area * 3)
   }
 
-  var size: PixelSize { image.size }
-  func dataURL() throws(SimilarityError) -> HTML { try image.dataURL(quality: 75) }
+  func dataURL() throws(SimilarityError) -> HTML {
+    try RGBImage(size: size, pixels: pixels).dataURL(quality: 75)
+  }
 
   /// - Precondition: no side of `picture` is longer than a cell's.
   mutating func append(_ picture: RGBImage, point: Int) {
@@ -30,8 +32,8 @@ struct MapPictures {
     let y = cell / columns * Self.side + (Self.side - picture.size.height) / 2
     let rowBytes = picture.size.width * 3
     for row in 0..<picture.size.height {
-      let to = ((y + row) * image.size.width + x) * 3
-      image.pixels.replaceSubrange(to..<to + rowBytes, with: picture.pixels[row * rowBytes..<(row + 1) * rowBytes])
+      let to = ((y + row) * size.width + x) * 3
+      pixels.replaceSubrange(to..<to + rowBytes, with: picture.pixels[row * rowBytes..<(row + 1) * rowBytes])
     }
     points.append(point)
   }
