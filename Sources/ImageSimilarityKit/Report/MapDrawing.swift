@@ -53,7 +53,7 @@ struct MapDrawing {
   var pointCount: Int { groups.reduce(0) { $0 + $1.members.count } }
 
   /// The diameter of a dot, smaller where there are many.
-  var dot: Int { min(160, max(28, Int(5000 / Double(max(1, pointCount)).squareRoot()))) }
+  var dot: Int { min(140, max(24, Int(3400 / Double(max(1, pointCount)).squareRoot()))) }
 
   private static func isFinite(_ point: ReportMap.Point) -> Bool { point.x.isFinite && point.y.isFinite }
 

@@ -25,15 +25,16 @@ struct MapPictures {
     try RGBImage(size: size, pixels: pixels).dataURL(quality: 75)
   }
 
-  /// - Precondition: no side of `picture` is longer than a cell's.
+  /// What a cell's picture is decoded as: its middle, in a square.
+  static let geometry = ImageGeometry(size: PixelSize(width: side, height: side), resize: .crop)
+
+  /// - Precondition: `picture` has the size of a cell, and there is room for it.
   mutating func append(_ picture: RGBImage, point: Int) {
-    let cell = points.count
-    let x = cell % columns * Self.side + (Self.side - picture.size.width) / 2
-    let y = cell / columns * Self.side + (Self.side - picture.size.height) / 2
-    let rowBytes = picture.size.width * 3
-    for row in 0..<picture.size.height {
-      let to = ((y + row) * size.width + x) * 3
-      pixels.replaceSubrange(to..<to + rowBytes, with: picture.pixels[row * rowBytes..<(row + 1) * rowBytes])
+    let (column, row) = (points.count % columns, points.count / columns)
+    let rowBytes = Self.side * 3
+    for y in 0..<Self.side {
+      let to = ((row * Self.side + y) * size.width + column * Self.side) * 3
+      pixels.replaceSubrange(to..<to + rowBytes, with: picture.pixels[y * rowBytes..<(y + 1) * rowBytes])
     }
     points.append(point)
   }

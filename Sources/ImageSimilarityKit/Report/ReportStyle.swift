@@ -57,9 +57,10 @@ enum ReportStyle {
     main { display: grid; gap: 3rem; padding-top: 2rem; padding-bottom: 3rem; grid-template-columns: minmax(0, 1fr); }
     main:focus { outline: none; }
     section { border-top: 1px solid var(--line); padding-top: 1.5rem; min-width: 0; }
-    section > header, .head { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: baseline; justify-content: space-between;
+    section > header, .head { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; align-items: baseline; justify-content: space-between;
       margin: 0 0 1.25rem; padding: 0; max-width: none; }
-    .head p { color: var(--faint); flex-basis: 100%; max-width: 46rem; }
+    .head p { color: var(--faint); flex: 0 0 100%; }
+    .head p:empty { display: none; }
     .note { margin-top: 1.25rem; padding: .75rem 1rem; border-radius: 8px; background: var(--mat); color: var(--ink); font-size: .9375rem; }
     footer { border-top: 1px solid var(--line); padding-top: 1.25rem; padding-bottom: 3rem; color: var(--faint); font-size: .875rem;
       display: grid; gap: .5rem; }

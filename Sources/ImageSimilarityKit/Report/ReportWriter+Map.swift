@@ -11,7 +11,7 @@ extension ReportWriter {
   /// Pictures that are drawn on the map itself.
   private static let maximumMarks = 60
   /// The side of one, in the units of ``MapDrawing/width``.
-  private static let mark = 560
+  private static let mark = 460
   /// Bytes of the names of points at most; later points have none.
   private static let maximumNameBytes = 6 << 20
 
@@ -52,7 +52,9 @@ extension ReportWriter {
     var pictures = MapPictures(capacity: max(1, chosen.count))
     for point in chosen {
       try Task.checkCancellation()
-      switch try pixels(map.points[point].source, side: MapPictures.side) {
+      guard let source = map.points[point].source else { continue }
+      let decoder = report.decoder
+      switch try Self.readable({ () throws(SimilarityError) in try decoder.decode(source, as: MapPictures.geometry) }) {
       case .success(let image): pictures.append(image, point: point)
       case .failure: countPictures(0, unreadable: 1, points: 0)
       }

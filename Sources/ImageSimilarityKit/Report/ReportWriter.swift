@@ -206,8 +206,16 @@ struct ReportWriter: ~Copyable {
     guard let source else {
       return .failure(SimilarityError(.imageUnreadable, "it is not known where the picture is"))
     }
+    let decoder = report.decoder
+    return try Self.readable { () throws(SimilarityError) in try decoder.decode(source, maximumSide: side) }
+  }
+
+  /// What `decode` returns, or what is wrong with the picture.
+  static func readable(
+    _ decode: () throws(SimilarityError) -> RGBImage
+  ) throws(SimilarityError) -> Result<RGBImage, SimilarityError> {
     do throws(SimilarityError) {
-      return .success(try report.decoder.decode(source, maximumSide: side))
+      return .success(try decode())
     } catch {
       guard error.code.isAboutImage else { throw error }
       return .failure(error)
