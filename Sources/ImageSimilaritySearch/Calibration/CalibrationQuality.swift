@@ -84,7 +84,8 @@ public struct CalibrationQuality: Sendable, Hashable, Codable {
     }
     self.bins = found.map { bin in
       Bin(
-        probability: bin.probability / bin.share, observed: bin.observed / bin.share, share: bin.share, pairs: bin.pairs)
+        probability: bin.probability / bin.share, observed: bin.observed / bin.share, share: bin.share, pairs: bin.pairs
+      )
     }
     expectedCalibrationError = self.bins.reduce(0) { $0 + $1.share * abs($1.observed - $1.probability) }
     brierScore = squares

@@ -33,7 +33,8 @@ package struct LogisticCurve: Sendable, Hashable, Codable {
     for i in x.indices { if isSame[i] { same += weights[i] } else { different += weights[i] } }
     let (high, low) = ((same + 1) / (same + 2), 1 / (different + 2))
     let problem = Likelihood(x: x, targets: isSame.map { $0 ? high : low }, weights: weights)
-    let constant = LogisticCurve(intercept: log((same * high + different * low) / (same * (1 - high) + different * (1 - low))), slope: 0)
+    let constant = LogisticCurve(
+      intercept: log((same * high + different * low) / (same * (1 - high) + different * (1 - low))), slope: 0)
     let fitted = problem.minimize(from: LogisticCurve(intercept: log((different + 1) / (same + 1)) * -1, slope: 0))
     self = fitted.slope < 0 && fitted.slope.isFinite && fitted.intercept.isFinite ? fitted : constant
   }

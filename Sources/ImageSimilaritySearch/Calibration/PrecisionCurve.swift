@@ -76,7 +76,8 @@ public struct PrecisionCurve: Sendable, Hashable, Codable {
       if same > sameBefore {
         found.append(
           Point(
-            distance: distance, precision: same / weight, recall: same / allSame, observations: weight * weight / squares))
+            distance: distance, precision: same / weight, recall: same / allSame,
+            observations: weight * weight / squares))
       }
     }
     let count = min(found.count, Self.pointsAtMost)
