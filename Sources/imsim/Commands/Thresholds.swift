@@ -84,13 +84,13 @@ struct Thresholds: AsyncParsableCommand {
     let model = try await SimilarityModel.open(at: url, extractor: extractor, options: .commandLine)
     var calibration = SimilarityCalibration(of: model)
     var problems: [String] = []
-    calibration.samePicture = try await part("the same picture", &problems) { progress in
+    calibration.samePicture = try await part("the same picture", &problems) { [self] progress in
       if let pairs { return try await judged(pairs, model) }
       var options = CopyCalibrationOptions()
       options.pictures = pictures
       return try await model.calibrateSamePicture(options) { progress("copies of pictures: \($0) of \($1)") }
     }
-    calibration.sameKind = try await part("the same kind of thing", &problems) { progress in
+    calibration.sameKind = try await part("the same kind of thing", &problems) { [self] progress in
       if let kindPairs { return try await judged(kindPairs, model) }
       return try await model.calibrateSameKind { progress("pictures and their neighbours: \($0) of \($1)") }
     }
@@ -112,7 +112,8 @@ struct Thresholds: AsyncParsableCommand {
   /// One of the two; nil with a problem where there is nothing to learn it from, which leaves the other.
   private func part(
     _ name: String, _ problems: inout [String],
-    _ learn: (_ progress: @escaping @Sendable (String) -> Void) async throws -> SimilarityCalibration.Part
+    _ learn:
+      @escaping @Sendable (_ progress: @escaping @Sendable (String) -> Void) async throws -> SimilarityCalibration.Part
   ) async throws -> SimilarityCalibration.Part? {
     let line = ProgressLine()
     do {
