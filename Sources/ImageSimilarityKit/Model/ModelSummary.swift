@@ -73,10 +73,10 @@ extension SimilarityModel {
   public func evaluate() async throws -> RetrievalEvaluation {
     let ids = try self.ids
     var values: [Float] = []
-    values.reserveCapacity(ids.count * extractor.fingerprint.dimension)
+    values.reserveCapacity(ids.count * store.searchedDimension)
     var labels: [String] = []
     for id in ids {
-      guard let embedding = try store.embedding(id), let record = try store.record(id) else { continue }
+      guard let embedding = try store.searchedVector(id), let record = try store.record(id) else { continue }
       values += embedding
       labels.append(record.label ?? Self.folderName(record))
     }
@@ -84,7 +84,7 @@ extension SimilarityModel {
       throw SimilarityError(.invalidArgument, "\(url.path) holds no pictures to evaluate")
     }
     return try await RetrievalEvaluation(
-      leaveOneOut: EmbeddingMatrix(rows: labels.count, dimension: extractor.fingerprint.dimension, values: values),
+      leaveOneOut: EmbeddingMatrix(rows: labels.count, dimension: values.count / labels.count, values: values),
       labels: labels,
       metric: metric, threads: threads)
   }
