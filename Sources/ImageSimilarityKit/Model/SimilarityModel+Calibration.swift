@@ -1,5 +1,5 @@
-internal import ImageSimilarityCore
-internal import ImageSimilaritySearch
+package import ImageSimilarityCore
+package import ImageSimilaritySearch
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
@@ -56,10 +56,17 @@ extension SimilarityModel {
   public func calibrateSameKind(
     _ options: KindCalibrationOptions = KindCalibrationOptions(), progress: ((Int, Int) -> Void)? = nil
   ) async throws -> SimilarityCalibration.Part {
+    try await kindPairs(options, progress: progress).learn("the same label")
+  }
+
+  /// The pairs that ``calibrateSameKind(_:progress:)`` learns from.
+  package func kindPairs(
+    _ options: KindCalibrationOptions, progress: ((Int, Int) -> Void)? = nil
+  ) async throws -> CalibrationPairs {
     precondition(options.queries >= 1 && options.neighbors >= 1, "a calibration needs queries and their neighbours")
     var labels: [String: String] = [:]
     let all = try ids
-    for id in all { labels[id] = try record(id).flatMap { $0.label ?? $0.folderName } }
+    for id in all { labels[id] = try record(id).flatMap { $0.label ?? Self.folder(of: $0) } }
     let labeled = all.filter { labels[$0] != nil }
     var random = SplitMix64(state: options.seed)
     let queries = labeled.shuffled(using: &random).prefix(options.queries)
@@ -79,9 +86,8 @@ extension SimilarityModel {
     }
     let groups = Dictionary(uniqueKeysWithValues: queries.enumerated().map { ($1, $0) })
     samples += try judgedDistances(of: randomPairs) { groups[$0.first] }
-    return SimilarityCalibration.Part(
-      mapping: try Self.calibration(samples, "the same label"), source: .labels, queries: queries.count,
-      leftOut: all.count - labeled.count, images: all.count)
+    return CalibrationPairs(
+      samples: samples, source: .labels, queries: queries.count, leftOut: all.count - labeled.count, images: all.count)
   }
 
   /// Learns what distances say from pairs of the model's pictures that somebody judged, "the same picture" or "the same kind".
@@ -108,9 +114,9 @@ extension SimilarityModel {
           samples[i].isSame ? baseRate / same : (1 - baseRate) / (Double(samples.count) - same)
       }
     }
-    return SimilarityCalibration.Part(
-      mapping: try Self.calibration(samples, "judged the same"), source: .pairs, queries: groups.count, leftOut: 0,
-      images: count)
+    return try CalibrationPairs(
+      samples: samples, source: .pairs, queries: groups.count, leftOut: 0, images: count
+    ).learn("judged the same")
   }
 
   /// The distances of pairs of the model's pictures.
@@ -132,14 +138,31 @@ extension SimilarityModel {
     return samples
   }
 
-  /// Learns, and says what is missing where there are no two kinds of pairs.
-  static func calibration(_ samples: [JudgedDistance], _ same: String) throws(SimilarityError) -> DistanceCalibration {
+  /// The name of the folder that a picture lies in.
+  private static func folder(of record: ImageRecord) -> String? {
+    let components = (record.path ?? record.id).split(separator: "/")
+    return components.count > 1 ? String(components[components.count - 2]) : nil
+  }
+}
+
+/// Pairs to learn from, and where they come from; see ``SimilarityCalibration/Part``.
+package struct CalibrationPairs: Sendable {
+  package var samples: [JudgedDistance]
+  var source: SimilarityCalibration.Source
+  var queries: Int
+  package var leftOut: Int
+  var images: Int
+
+  /// - Parameter same: What pairs that are the same have or are, for the error where there are none or nothing else.
+  package func learn(_ same: String) throws(SimilarityError) -> SimilarityCalibration.Part {
     let positives = samples.count(where: \.isSame)
     guard positives > 0, positives < samples.count else {
       throw SimilarityError(
         .invalidArgument,
         "there is nothing to learn from: of \(samples.count) pairs of pictures, \(positives) are \(same)")
     }
-    return try DistanceCalibration(learningFrom: samples)
+    return SimilarityCalibration.Part(
+      mapping: try DistanceCalibration(learningFrom: samples), source: source, queries: queries, leftOut: leftOut,
+      images: images)
   }
 }

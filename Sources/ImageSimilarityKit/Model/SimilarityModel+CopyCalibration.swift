@@ -48,6 +48,13 @@ extension SimilarityModel {
   public func calibrateSamePicture(
     _ options: CopyCalibrationOptions = CopyCalibrationOptions(), progress: ((Int, Int) -> Void)? = nil
   ) async throws -> SimilarityCalibration.Part {
+    try await copyPairs(options, progress: progress).learn("of a picture and its copy")
+  }
+
+  /// The pairs that ``calibrateSamePicture(_:progress:)`` learns from.
+  package func copyPairs(
+    _ options: CopyCalibrationOptions, progress: ((Int, Int) -> Void)? = nil
+  ) async throws -> CalibrationPairs {
     precondition(
       options.pictures >= 1 && options.copies >= 1 && options.neighbors >= 1 && !options.edits.isEmpty
         && options.copyShare > 0 && options.copyShare <= 1,
@@ -91,9 +98,9 @@ extension SimilarityModel {
         .invalidArgument, "none of the \(all.count) pictures of \(url.path) can be read from its file, to be edited")
     }
     let (samples, copiesFound) = try judgedDistances(of: trials, options)
-    return SimilarityCalibration.Part(
-      mapping: try Self.calibration(samples, "of a picture and its copy"), source: .editedCopies,
-      queries: trials.count, leftOut: unreadable + copiesFound, images: all.count)
+    return CalibrationPairs(
+      samples: samples, source: .editedCopies, queries: trials.count, leftOut: unreadable + copiesFound,
+      images: all.count)
   }
 
   /// Pictures that are edited before their copies are embedded.

@@ -27,9 +27,9 @@ struct DistanceMapping: Sendable, Hashable, Codable {
   }
 
   func probability(_ distance: Float) -> Double {
+    if distance.isNaN { return .nan }
     let x = scale(distance)
     guard let first = knots.first, let last = knots.last else { return curve.probability(x) }
-    if x.isNaN { return x }
     if x <= first.x { return first.probability }
     if x >= last.x { return last.probability }
     var (low, high) = (0, knots.count - 1)
