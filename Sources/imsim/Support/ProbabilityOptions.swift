@@ -1,6 +1,12 @@
 internal import ArgumentParser
 internal import ImageSimilarityKit
 
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
+
 /// Whether hits show what their distances mean.
 struct ProbabilityOptions: ParsableArguments {
   @Flag(

@@ -107,15 +107,12 @@ struct ThresholdTable: Encodable {
     bins.reduce(into: []) { lines, bin in
       guard let last = lines.last, bin.probability - last.probability < 0.005 else { return lines.append(bin) }
       let share = last.share + bin.share
-      lines[lines.count - 1] = CalibrationQuality.Bin(
-        probability: (last.probability * last.share + bin.probability * bin.share) / share,
-        observed: (last.observed * last.share + bin.observed * bin.share) / share, share: share,
-        pairs: last.pairs + bin.pairs)
+      var joined = last
+      joined.probability = (last.probability * last.share + bin.probability * bin.share) / share
+      joined.observed = (last.observed * last.share + bin.observed * bin.share) / share
+      joined.share = share
+      joined.pairs += bin.pairs
+      lines[lines.count - 1] = joined
     }
   }
-}
-
-extension String {
-  /// Followed by spaces up to a width.
-  fileprivate func padded(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 }
