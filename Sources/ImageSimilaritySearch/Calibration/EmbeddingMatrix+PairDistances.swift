@@ -12,7 +12,7 @@ extension EmbeddingMatrix {
     var found = [Float(0)]
     return (0..<rows).map { row in
       distances(
-        ofRows: row..<row + 1, squaredNorms: norms, to: row, of: others, squaredNorm: otherNorms[row], metric: metric,
+        ofRows: [UInt32(row)], squaredNorms: norms, to: row, of: others, squaredNorm: otherNorms[row], metric: metric,
         work: &work, into: &found)
       return found[0]
     }
