@@ -101,6 +101,11 @@ struct Thresholds: AsyncParsableCommand {
       }
     }
     for problem in problems { warn(problem) }
+    if calibration.sameKind?.source == .labels, model.fingerprint.projection != nil {
+      warn(
+        "the model has learnt a metric; where it learnt it from these labels, other pictures fit it less well, and 'the same "
+          + "kind of thing' is less probable than it says")
+    }
     if calibration.samePicture == nil, calibration.sameKind == nil { throw ExitCode(1) }
     try await model.setSimilarityCalibration(calibration)
     let tables = [
