@@ -24,7 +24,7 @@ struct Imsim: AsyncParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      Index.self, Query.self, Locate.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Records.self, Export.self,
+      Index.self, Query.self, Locate.self, Explain.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Records.self, Export.self,
       Import.self, Info.self, Repair.self, Upgrade.self, Calibrate.self, BackbonesCommand.self, Weights.self,
       Bench.self,
       BenchSearch.self, Doctor.self,

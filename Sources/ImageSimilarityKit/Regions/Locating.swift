@@ -27,7 +27,9 @@ extension SimilarityModel {
   public func locate(
     crop: ImageSource, k: Int = 5, options: LocateOptions = LocateOptions()
   ) async throws -> [RegionHit] {
-    guard k >= 1 else { throw SimilarityError(.invalidArgument, "k is the number of hits wanted, at least 1; found \(k)") }
+    guard k >= 1 else {
+      throw SimilarityError(.invalidArgument, "k is the number of hits wanted, at least 1; found \(k)")
+    }
     let sizes = RegionInputSizes(try mappingNetwork())
     let finalists = max(options.finalists, k)
     let nearest = try await query(.image(crop), k: max(options.shortlist, finalists)).map(\.record)
@@ -96,7 +98,8 @@ extension SimilarityModel {
     let picture = try mapper.map(source, size: size, using: workspace)
     let window = WindowSearch(picture, template: template, pixelsPerCell: mapper.pixelsPerCell).best()
     return RegionHit(
-      rank: 0, id: record.id, similarity: window.score, region: picture.region(window.rectangle).pixels(of: size),
+      rank: 0, id: record.id, similarity: window.score,
+      region: window.rectangle.relative(to: picture.frame).pixels(of: size),
       size: size, record: record)
   }
 }
@@ -106,7 +109,8 @@ extension ImageRecord {
   var source: ImageSource {
     get throws(SimilarityError) {
       guard let path else {
-        throw SimilarityError(.imageUnreadable, "the picture '\(id)' was not indexed from a file, so it cannot be read again")
+        throw SimilarityError(
+          .imageUnreadable, "the picture '\(id)' was not indexed from a file, so it cannot be read again")
       }
       return .file(URL(fileURLWithPath: path))
     }

@@ -29,17 +29,6 @@ struct MappedPicture: Sendable {
       x: left, y: top, width: min(frame.x + frame.width, Double(map.columns)) - left,
       height: min(frame.y + frame.height, Double(map.rows)) - top)
   }
-
-  /// A rectangle of the map as fractions of the picture, cut off at its edges.
-  func region(_ rectangle: CellRectangle) -> RelativeRegion {
-    func span(_ start: Double, _ length: Double, _ origin: Double, _ side: Double) -> (Double, Double) {
-      let first = min(max((start - origin) / side, 0), 1)
-      return (first, min(max((start + length - origin) / side, 0), 1) - first)
-    }
-    let (x, width) = span(rectangle.x, rectangle.width, frame.x, frame.width)
-    let (y, height) = span(rectangle.y, rectangle.height, frame.y, frame.height)
-    return RelativeRegion(x: x, y: y, width: width, height: height)
-  }
 }
 
 /// A rectangle on a map, in cells and parts of cells; cell (row, column) reaches from (column, row) to (column + 1, row + 1).
@@ -48,6 +37,17 @@ struct CellRectangle: Sendable, Hashable {
   var y: Double
   var width: Double
   var height: Double
+
+  /// As fractions of the picture that lies at `frame`, cut off at its edges.
+  func relative(to frame: CellRectangle) -> RelativeRegion {
+    func span(_ start: Double, _ length: Double, _ origin: Double, _ side: Double) -> (Double, Double) {
+      let first = min(max((start - origin) / side, 0), 1)
+      return (first, min(max((start + length - origin) / side, 0), 1) - first)
+    }
+    let (x, width) = span(x, width, frame.x, frame.width)
+    let (y, height) = span(y, height, frame.y, frame.height)
+    return RelativeRegion(x: x, y: y, width: width, height: height)
+  }
 
   /// One of `grid * grid` equal parts.
   func block(row: Int, column: Int, of grid: Int) -> CellRectangle {

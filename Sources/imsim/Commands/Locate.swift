@@ -37,7 +37,8 @@ struct Locate: AsyncParsableCommand {
   @Flag(help: "Print a JSON object per hit: query, rank, reference, similarity, region, size.")
   var json = false
 
-  @Option(help: ArgumentHelp("Also draw the crops, and the hits with their regions, as one JPEG.", valueName: "out.jpg"))
+  @Option(
+    help: ArgumentHelp("Also draw the crops, and the hits with their regions, as one JPEG.", valueName: "out.jpg"))
   var sheet: String?
 
   private struct Line: Encodable {
