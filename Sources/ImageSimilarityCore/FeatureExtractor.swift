@@ -100,10 +100,12 @@ public struct ExtractorFingerprint: Sendable, Hashable, Codable {
   public var revision: Int
   /// The arithmetic: `fp32`, `bf16`, or `int8:` and the digest of the calibration.
   public var precision: String
+  /// SHA-256 of the learnt projection that made the embedding of the extractor's; nil where there is none.
+  public var projection: String?
 
   public init(
     architecture: String, weights: String = "", preprocessing: String = "", layer: String = "", dimension: Int,
-    revision: Int = 1, precision: String = unstatedPrecision
+    revision: Int = 1, precision: String = unstatedPrecision, projection: String? = nil
   ) {
     self.architecture = architecture
     self.weights = weights
@@ -112,6 +114,7 @@ public struct ExtractorFingerprint: Sendable, Hashable, Codable {
     self.dimension = dimension
     self.revision = revision
     self.precision = precision
+    self.projection = projection
   }
 
   /// The precision of fingerprints that do not state one: of all that were written before there was a choice.
@@ -126,7 +129,8 @@ public struct ExtractorFingerprint: Sendable, Hashable, Codable {
       layer: try container.decode(String.self, forKey: .layer),
       dimension: try container.decode(Int.self, forKey: .dimension),
       revision: try container.decode(Int.self, forKey: .revision),
-      precision: try container.decodeIfPresent(String.self, forKey: .precision) ?? Self.unstatedPrecision)
+      precision: try container.decodeIfPresent(String.self, forKey: .precision) ?? Self.unstatedPrecision,
+      projection: try container.decodeIfPresent(String.self, forKey: .projection))
   }
 }
 
@@ -139,6 +143,7 @@ extension ExtractorFingerprint: CustomStringConvertible {
     parts.append("\(dimension)-d")
     parts.append(precision)
     parts.append("revision \(revision)")
+    if let projection { parts.append("projection \(projection.prefix(12))") }
     return parts.joined(separator: ", ")
   }
 }

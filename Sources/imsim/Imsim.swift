@@ -24,10 +24,10 @@ struct Imsim: AsyncParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      Index.self, Query.self, Graph.self, Embed.self, Evaluate.self, Remove.self, Records.self, Export.self,
+      Index.self, Query.self, Graph.self, Map.self, Embed.self, Evaluate.self, Remove.self, Records.self, Export.self,
       Import.self, Info.self, Repair.self, Upgrade.self, Calibrate.self, BackbonesCommand.self, Weights.self,
       Bench.self,
-      BenchSearch.self, Doctor.self,
+      BenchSearch.self, Doctor.self, Thresholds.self,
       Demo.self,
     ])
 

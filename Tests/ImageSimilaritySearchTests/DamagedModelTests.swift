@@ -175,7 +175,7 @@ import Testing
   }
 
   @Test func laterVersion() throws {
-    try replace(#""version":2"#, by: #""version":7,"new":[]"#, sealing: false)
+    try replace(#""version":3"#, by: #""version":7,"new":[]"#, sealing: false)
     let error = openingError()
     #expect(error?.code == .modelVersion)
     #expect(error?.message.contains("version 7") == true && error?.message.contains("update") == true)
@@ -183,7 +183,7 @@ import Testing
 
   @Test(arguments: [
     (#""imsim-model""#, #""zip""#, "expected the format imsim-model"),
-    (#""version":2"#, #""version":0"#, "version"),
+    (#""version":3"#, #""version":0"#, "version"),
     (#""000001.safetensors""#, #""../../../etc/passwd""#, "is called"),
     (#""000001.safetensors""#, #""../00001.safetensors""#, "is called"),
     (#""000001.safetensors""#, #""1.safetensors""#, "is called"),

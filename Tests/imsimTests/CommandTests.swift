@@ -95,6 +95,41 @@ import Testing
     #expect(again[0]["indexed"] as? Int == 2 && again[0]["unchanged"] as? Int == 16)
   }
 
+  @Test func evaluateShowsClassesAndCompares() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    // On a line: two classes, one of them spread out.
+    for (name, places) in [("a", [0, 1, 2, 5, 1.5, 9]), ("b", [0, 1, 2, 50, 52, 53])] as [(String, [Float])] {
+      let url = folder.appending(path: "\(name).npy")
+      try NumPyFile.write(EmbeddingMatrix(places.map { [$0, 1] }), to: url)
+      let records = places.indices.map { "{\"id\":\"p\($0)\",\"label\":\"\($0 < 3 ? "near, here" : "far")\"}\n" }
+      try records.joined().write(to: folder.appending(path: "\(name).jsonl"), atomically: true, encoding: .utf8)
+      #expect(try imsim("import", name, "\(name).npy", "--records", "\(name).jsonl", "--metric", "euclidean").code == 0)
+    }
+    let text = try imsim("evaluate", "a", "--k", "1,2", "--resamples", "100", "--per-class", "--csv", "a.csv")
+    #expect(text.code == 0 && text.error.isEmpty)
+    for part in ["images   6", "100 resamples", "precision at 2", "worst classes", "near, here", "taken for"] {
+      #expect(text.output.contains(part), "\(part)")
+    }
+    #expect(!text.output.contains("precision at 5"))
+    let lines = try String(contentsOf: folder.appending(path: "a.csv"), encoding: .utf8).split(separator: "\r\n")
+    #expect(lines[0] == "model,scope,class,images,queries,measure,value,lower,upper")
+    #expect(lines.contains { $0.hasPrefix("a,class,\"near, here\",3,3,precision_at_1,") })
+    // Ranks 1, 2 and 5, three kinds; five other measures; over queries, classes, and each of two classes.
+    #expect(lines.count == 1 + 14 * 4)
+
+    let half = try objects(try imsim("evaluate", "a", "--where", "label=far", "--json").output)
+    #expect(half[0]["images"] as? Int == 3)
+    let found = try objects(try imsim("evaluate", "a", "b", "--json").output)
+    let entries = try #require(found[0]["entries"] as? [[String: Any]])
+    #expect(entries.map { $0["name"] as? String } == ["a", "b"] && found[0]["not_shared"] as? Int == 0)
+    let evaluation = try #require(entries[1]["evaluation"] as? [String: Any])
+    #expect(evaluation["precision_at_1"] as? Double == 1)
+    let table = try imsim("evaluate", "a", "b")
+    #expect(table.code == 0 && table.output.contains("difference to a") && table.output.contains("p 0."))
+    #expect(try imsim("evaluate", "a", "--k", "0").code == 2)
+    #expect(try imsim("evaluate", "a", "--where", "label=none").code == 1)
+  }
+
   @Test func damageAndRepair() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     #expect(try imsim("index", Self.photos.path, "--model", "m", "--storage", "fp16").code == 0)

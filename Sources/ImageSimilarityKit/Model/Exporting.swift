@@ -5,9 +5,11 @@ package import ImageSimilaritySearch
 package struct OrderedRows: Sendable {
   private let segments: [SegmentStore.Segment]
   private let places: [(segment: Int, row: Int)]
-  private let dimension: Int
+  private let areRaw: Bool
+  /// Number of elements of each vector.
+  package let dimension: Int
 
-  fileprivate init(_ segments: [SegmentStore.Segment], dimension: Int) throws(SimilarityError) {
+  fileprivate init(_ segments: [SegmentStore.Segment], dimension: Int, areRaw: Bool) throws(SimilarityError) {
     var rows: [(id: String, segment: Int, row: Int)] = []
     for (number, segment) in segments.enumerated() {
       for row in segment.liveRows { rows.append((try segment.id(row), number, row)) }
@@ -15,7 +17,8 @@ package struct OrderedRows: Sendable {
     rows.sort { $0.id < $1.id }
     self.segments = segments
     places = rows.map { ($0.segment, $0.row) }
-    self.dimension = dimension
+    self.areRaw = areRaw
+    self.dimension = segments.first.map { areRaw ? dimension : $0.vectors.dimension } ?? dimension
   }
 
   package var count: Int { places.count }
@@ -30,7 +33,10 @@ package struct OrderedRows: Sendable {
   package func embeddings(_ rows: Range<Int>) throws(SimilarityError) -> EmbeddingMatrix {
     var values: [Float] = []
     values.reserveCapacity(rows.count * dimension)
-    for place in places[rows] { values += try segments[place.segment].embedding(place.row) }
+    for place in places[rows] {
+      let segment = segments[place.segment]
+      values += areRaw ? try segment.embedding(place.row) : try segment.searchedVector(place.row)
+    }
     return EmbeddingMatrix(rows: rows.count, dimension: dimension, values: values)
   }
 
@@ -40,9 +46,16 @@ package struct OrderedRows: Sendable {
 }
 
 extension SimilarityModel {
+  /// The vectors that are searched.
+  ///
   /// - Complexity: O(images * log(images)) time, O(images) memory.
   package func orderedRows() throws(SimilarityError) -> OrderedRows {
-    try OrderedRows(store.segments, dimension: extractor.fingerprint.dimension)
+    try OrderedRows(store.segments, dimension: store.searchedDimension, areRaw: false)
+  }
+
+  /// The same of what the extractor made.
+  package func rawRows() throws(SimilarityError) -> OrderedRows {
+    try OrderedRows(store.segments, dimension: extractor.fingerprint.dimension, areRaw: true)
   }
 
   /// What makes the embeddings, made again where need be.

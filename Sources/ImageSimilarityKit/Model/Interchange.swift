@@ -8,7 +8,7 @@ public import ImageSimilaritySearch
 #endif
 
 extension SimilarityModel {
-  /// Writes all embeddings to `url`, and their records beside it with the extension `jsonl`, by ascending id; see
+  /// Writes all vectors that are searched (see ``fingerprint``) to `url`, and their records beside it with the extension `jsonl`, by ascending id; see
   /// ``ImageSimilaritySearch/EmbeddingTable``.
   ///
   /// What is written is the state of the model when the call begins.
@@ -18,8 +18,7 @@ extension SimilarityModel {
   @discardableResult
   public func export(to url: URL, as format: EmbeddingTable.Format) throws(SimilarityError) -> Int {
     let rows = try orderedRows()
-    let dimension = extractor.fingerprint.dimension
-    var writer = try EmbeddingTableWriter(url, as: format, rows: rows.count, dimension: dimension, metric: metric)
+    var writer = try EmbeddingTableWriter(url, as: format, rows: rows.count, dimension: rows.dimension, metric: metric)
     for part in rows.parts { try writer.append(rows.embeddings(part), rows.records(part)) }
     try writer.finish()
     return rows.count

@@ -64,33 +64,4 @@ extension SimilarityModel {
   /// - Returns: false where there was nothing to do.
   @discardableResult
   public static func upgrade(at url: URL) async throws -> Bool { try SegmentStore.upgrade(at: url) }
-
-  /// How well pictures of one class are found: every picture in turn is the query, all others are ranked.
-  ///
-  /// A picture's class is its label, or else the name of the folder that holds it.
-  ///
-  /// - Complexity: O(images² * (dimension + log(images)))
-  public func evaluate() async throws -> RetrievalEvaluation {
-    let ids = try self.ids
-    var values: [Float] = []
-    values.reserveCapacity(ids.count * extractor.fingerprint.dimension)
-    var labels: [String] = []
-    for id in ids {
-      guard let embedding = try store.embedding(id), let record = try store.record(id) else { continue }
-      values += embedding
-      labels.append(record.label ?? Self.folderName(record))
-    }
-    guard !labels.isEmpty else {
-      throw SimilarityError(.invalidArgument, "\(url.path) holds no pictures to evaluate")
-    }
-    return try await RetrievalEvaluation(
-      leaveOneOut: EmbeddingMatrix(rows: labels.count, dimension: extractor.fingerprint.dimension, values: values),
-      labels: labels,
-      metric: metric, threads: threads)
-  }
-
-  private static func folderName(_ record: ImageRecord) -> String {
-    let components = (record.path ?? record.id).split(separator: "/")
-    return components.count > 1 ? String(components[components.count - 2]) : ""
-  }
 }

@@ -66,8 +66,8 @@ extension SimilarityModel {
   ) async throws -> [Hit] {
     let request = SearchRequest(k: Self.hitCount(k, radius), radius: radius)
     try request.validate(for: metric)
-    let matrix = EmbeddingMatrix([try await vector(of: query)])
-    let segments = store.segments
+    let (segments, projection) = try store.searched()
+    let matrix = EmbeddingMatrix([try await vector(of: query, in: segments, projection)])
     let filter = isIncluded.map { isIncluded in
       { @Sendable (segment: Int, row: Int) in isIncluded(try segments[segment].record(row)) }
     }
@@ -83,22 +83,35 @@ extension SimilarityModel {
   /// How many hits are wanted at most: five where nothing is said, all within the radius where only that is.
   static func hitCount(_ k: Int?, _ radius: Float?) -> Int? { k ?? (radius == nil ? 5 : nil) }
 
-  /// The embedding that a query stands for.
-  private func vector(of query: ImageQuery) async throws -> [Float] {
+  /// The vector to search for.
+  private func vector(
+    of query: ImageQuery, in segments: [SegmentStore.Segment], _ projection: LearnedProjection?
+  ) async throws -> [Float] {
     switch query {
     case .image(let source):
-      return try await embedder.get().embed(source)
+      return searched(try await embedder.get().embed(source), projection)
     case .vector(let vector):
-      guard !vector.isEmpty else {
+      guard vector.count == extractor.fingerprint.dimension else {
         throw SimilarityError(
-          .dimensionMismatch, "the query has 0 elements, expected \(extractor.fingerprint.dimension)")
+          .dimensionMismatch, "the query has \(vector.count) elements, expected \(extractor.fingerprint.dimension)")
       }
-      return vector
+      guard vector.allSatisfy(\.isFinite) else {
+        throw SimilarityError(.notFinite, "the query has an element that is NaN or infinite")
+      }
+      return searched(vector, projection)
     case .id(let id):
-      guard let vector = try store.embedding(id) else {
+      guard let vector = try segments.searchedVector(ofID: id) else {
         throw SimilarityError(.unknownID, "there is no picture '\(id)' in \(url.path)")
       }
       return vector
     }
+  }
+
+  /// What becomes of an extractor's embedding before it is compared.
+  private func searched(_ embedding: [Float], _ projection: LearnedProjection?) -> [Float] {
+    guard let projection else { return embedding }
+    // Rounded as the stored embeddings are, so that the same picture is at distance 0.
+    let rounded = StoredElements(EmbeddingMatrix([embedding]), as: store.precision).row(0, dimension: embedding.count)
+    return projection.project(EmbeddingMatrix([rounded]), threads: 1)[0]
   }
 }

@@ -59,7 +59,7 @@ extension SimilarityModel {
     for start in stride(from: 0, to: ids.count, by: Self.sourcesPerPart) {
       try Task.checkCancellation()
       let sources = try ids[start..<min(start + Self.sourcesPerPart, ids.count)].compactMap { id in
-        try store.embedding(id).map { (id: id, embedding: $0) }
+        try store.searchedVector(id).map { (id: id, embedding: $0) }
       }
       guard !sources.isEmpty else { continue }
       let found = try await search(rows).search(EmbeddingMatrix(sources.map(\.embedding)), request)

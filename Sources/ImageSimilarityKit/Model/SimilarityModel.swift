@@ -120,6 +120,15 @@ public final class SimilarityModel: Sendable {
   public var ids: [String] { get throws(SimilarityError) { try store.ids } }
   /// What made the embeddings.
   public var extractor: ExtractorSpecification { store.extractor }
+  /// What made the vectors that are searched: the extractor and, after a ``fit(options:progress:)``, a projection. Vectors and
+  /// distances of different fingerprints are never compared.
+  public var fingerprint: ExtractorFingerprint {
+    var fingerprint = extractor.fingerprint
+    guard let digest = store.projectionDigest else { return fingerprint }
+    fingerprint.projection = digest
+    fingerprint.dimension = store.searchedDimension
+    return fingerprint
+  }
   public var metric: Metric { store.metric }
   /// The pictures that the last indexing of their collection could not read.
   public var skipped: [SkippedImage] { get throws(SimilarityError) { try store.skipped } }
@@ -136,7 +145,8 @@ public final class SimilarityModel: Sendable {
 
   /// Searches rows of the store; rows that are added later are not seen.
   func search(_ rows: [any VectorSource]) -> ExactSearch {
-    ExactSearch(rows, dimension: extractor.fingerprint.dimension, metric: metric, threads: threads)
+    ExactSearch(
+      rows, dimension: rows.first?.vectors.dimension ?? store.searchedDimension, metric: metric, threads: threads)
   }
 
   /// Stores pictures, in one commit.

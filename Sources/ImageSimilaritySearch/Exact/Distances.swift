@@ -24,16 +24,16 @@ extension EmbeddingMatrix {
 
   /// The distances of row `query` of `queries` to the rows `rows` of this matrix: fp64, rounded to fp32.
   ///
-  /// - Parameter work: scratch memory, at least one element a row.
+  /// - Parameter work: scratch memory, which grows to an element a row.
   func distances(
-    ofRows rows: Range<Int>, squaredNorms: borrowing [Double], to query: Int, of queries: EmbeddingMatrix,
+    ofRows rows: [UInt32], squaredNorms: borrowing [Double], to query: Int, of queries: EmbeddingMatrix,
     squaredNorm: Double, metric: Metric, work: inout [Double], into distances: inout [Float]
   ) {
     precondition(
-      rows.lowerBound >= 0 && rows.upperBound <= self.rows && squaredNorms.count == self.rows
-        && query >= 0 && query < queries.rows && queries.dimension == dimension
-        && work.count >= rows.count && distances.count >= rows.count,
+      rows.allSatisfy { $0 < self.rows } && squaredNorms.count == self.rows && query >= 0 && query < queries.rows
+        && queries.dimension == dimension,
       "the operands of a distance do not fit together")
+    if work.count < rows.count { work = [Double](repeating: 0, count: rows.count) }
     withElements { elements in
       queries.withElements { queryElements in
         unsafe elements.withUnsafeBufferPointer { elements in
@@ -42,16 +42,16 @@ extension EmbeddingMatrix {
               guard let first = elements.baseAddress, let firstQuery = queryElements.baseAddress,
                 let results = work.baseAddress
               else { return }
-              let a = unsafe firstQuery + query * dimension
-              let b = unsafe first + rows.lowerBound * dimension
-              unsafe pairwise(metric, a, b, nil, rows.count, dimension, results)
+              unsafe pairwise(
+                metric, firstQuery + query * dimension, first, rows, rows.count, dimension, results)
             }
           }
         }
       }
     }
-    for i in 0..<rows.count {
-      distances[i] = distance(metric, work[i], squaredNorms: squaredNorm, squaredNorms[rows.lowerBound + i])
+    distances.removeAll(keepingCapacity: true)
+    for (i, row) in rows.enumerated() {
+      distances.append(distance(metric, work[i], squaredNorms: squaredNorm, squaredNorms[Int(row)]))
     }
   }
 }

@@ -13,7 +13,9 @@ import ImageSimilarityFiles
 struct Manifest: Codable, Hashable {
   static let fileName = "manifest.json"
   private static let format = "imsim-model"
-  static let version = 2
+  static let version = 3
+  /// Those that are read. In version 2 there are neither attachments nor projections.
+  private static let readableVersions = 2...version
   private static let maximumBytes = 64 << 20
 
   private(set) var format = Self.format
@@ -24,6 +26,10 @@ struct Manifest: Codable, Hashable {
   var segments: [Segment] = []
   /// JSON Lines: a ``SkippedImage`` each.
   var skipped: CountedFile?
+  /// Small JSON attachments of the application, by name.
+  var attachments: [String: CountedFile]?
+  /// What the searched vectors went through; nil where the embeddings are searched as they are.
+  var projection: Projection?
   /// The number in the name of the next new file.
   var nextFile = 1
 
@@ -36,13 +42,33 @@ struct Manifest: Codable, Hashable {
     var lookup: CheckedFile
     /// See ``RowBitmap``; nil as long as nothing was removed.
     var removed: CountedFile?
+    /// Like ``vectors``, of the projected embeddings; nil exactly where the model has no projection.
+    var projected: CheckedFile?
 
-    var fileNames: [String] { [vectors.file, records.file, lookup.file] + (removed.map { [$0.file] } ?? []) }
-    var byteCount: Int { vectors.bytes + records.bytes + lookup.bytes + (removed?.bytes ?? 0) }
+    var fileNames: [String] {
+      [vectors.file, records.file, lookup.file] + [removed?.file, projected?.file].compactMap(\.self)
+    }
+    var byteCount: Int {
+      vectors.bytes + records.bytes + lookup.bytes + (removed?.bytes ?? 0) + (projected?.bytes ?? 0)
+    }
     var liveCount: Int { rows - (removed?.count ?? 0) }
   }
 
+  /// A learnt projection, and those that it replaced; `count` of a file is the dimension that it projects to.
+  struct Projection: Codable, Hashable {
+    var file: CountedFile
+    /// The oldest first; nil where there was none.
+    var previous: [CountedFile?] = []
+
+    /// How many are kept.
+    static let previousLimit = 8
+    var files: [CountedFile] { [file] + previous.compactMap(\.self) }
+  }
+
   static let skippedSuffix = ".skipped.jsonl"
+  static let attachmentSuffix = ".attachment.json"
+  static let projectionSuffix = ".projection.safetensors"
+  private static let attachmentLimit = 64
 
   init(metric: Metric, precision: ElementPrecision, extractor: ExtractorSpecification, nextFile: Int = 1) {
     self.metric = metric
@@ -60,7 +86,7 @@ struct Manifest: Codable, Hashable {
     if header.version > Self.version {
       throw SimilarityError(
         .modelVersion,
-        "\(file.name) has version \(header.version) of the format, and this program reads version \(Self.version): update "
+        "\(file.name) has version \(header.version) of the format, and this program reads up to version \(Self.version): update "
           + "the program, or index the images again")
     }
     if header.version == ManifestV1.version, header.sha256 == nil {
@@ -74,6 +100,7 @@ struct Manifest: Codable, Hashable {
     }
     self = try Self.decode(body, file)
     if let problem = firstProblem() { throw SimilarityError(.modelCorrupt, "\(file.name) is damaged: \(problem)") }
+    version = Self.version
   }
 
   /// What is needed to know how to read the rest.
@@ -128,7 +155,12 @@ struct Manifest: Codable, Hashable {
   }
 
   /// The names of all files that belong to the model, in the folder ``ModelFolder/segments``.
-  var fileNames: Set<String> { Set(segments.flatMap(\.fileNames) + (skipped.map { [$0.file] } ?? [])) }
+  var fileNames: Set<String> { Set(segments.flatMap(\.fileNames) + wholeFiles.map(\.file)) }
+
+  /// The files that are read as a whole, but for those of segments.
+  var wholeFiles: [CountedFile] {
+    [skipped].compactMap(\.self) + (attachments.map { Array($0.values) } ?? []) + (projection?.files ?? [])
+  }
 
   mutating func takeFileNumber() -> String {
     let digits = String(nextFile)
@@ -137,7 +169,9 @@ struct Manifest: Codable, Hashable {
   }
 
   private func firstProblem() -> String? {
-    if version != Self.version { return "the version is \(version); expected \(Self.version)" }
+    if !Self.readableVersions.contains(version) {
+      return "the version is \(version); expected \(Self.readableVersions)"
+    }
     if let problem = extractor.firstProblem { return problem }
     if !(1...Int(Int32.max)).contains(nextFile) { return "nextFile is \(nextFile); expected 1 to \(Int32.max)" }
     var names: Set<String> = []
@@ -153,10 +187,15 @@ struct Manifest: Codable, Hashable {
         ?? problem(segment.records.file, segment.records.bytes, StoredRecords.linesSuffix)
         ?? problem(segment.lookup.file, segment.lookup.bytes, StoredRecords.lookupSuffix)
         ?? segment.removed.flatMap({ problem($0.file, $0.bytes, RowBitmap.suffix) })
+        ?? segment.projected.flatMap({ problem($0.file, $0.bytes, StoredVectors.projectedSuffix) })
       {
         return problem
       }
       let name = segment.vectors.file
+      if (segment.projected == nil) != (projection == nil) {
+        return "the segment of \(name) has \(segment.projected == nil ? "no " : "")projected vectors, and the model has "
+          + (projection == nil ? "no projection" : "a projection")
+      }
       // Each row has a line of its own.
       guard segment.rows >= 1, segment.rows <= segment.records.bytes else {
         return "the segment of \(name) has \(segment.rows) rows and \(segment.records.bytes) bytes of records"
@@ -168,6 +207,19 @@ struct Manifest: Codable, Hashable {
     if let skipped {
       if let problem = problem(skipped.file, skipped.bytes, Self.skippedSuffix) { return problem }
       if !(0...skipped.bytes).contains(skipped.count) { return "\(skipped.file) has \(skipped.count) lines" }
+    }
+    if attachments?.count ?? 0 > Self.attachmentLimit { return "it has more than \(Self.attachmentLimit) attachments" }
+    for attachment in attachments.map({ Array($0.values) }) ?? [] {
+      if let problem = problem(attachment.file, attachment.bytes, Self.attachmentSuffix) { return problem }
+    }
+    if let projection {
+      if projection.previous.count > Projection.previousLimit {
+        return "it has more than \(Projection.previousLimit) earlier projections"
+      }
+      for file in projection.files {
+        if let problem = problem(file.file, file.bytes, Self.projectionSuffix) { return problem }
+        if !(1...(1 << 24)).contains(file.count) { return "\(file.file) projects to \(file.count) dimensions" }
+      }
     }
     return nil
   }

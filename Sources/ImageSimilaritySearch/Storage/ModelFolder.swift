@@ -32,7 +32,7 @@ struct ModelFolder: Sendable {
 
   private static let suffixes = [
     StoredVectors.suffix, StoredRecords.linesSuffix, StoredRecords.lookupSuffix, RowBitmap.suffix,
-    Manifest.skippedSuffix,
+    StoredVectors.projectedSuffix, Manifest.skippedSuffix, Manifest.attachmentSuffix, Manifest.projectionSuffix,
   ]
 
   private static func isTemporary(_ name: String) -> Bool { name.hasPrefix(".") && name.hasSuffix(".tmp") }

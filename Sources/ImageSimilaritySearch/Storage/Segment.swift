@@ -14,6 +14,8 @@ extension SegmentStore {
   public struct Segment: Sendable {
     var entry: Manifest.Segment
     let stored: StoredVectors
+    /// The embeddings after the model's projection; nil where it has none.
+    private(set) var projected: StoredVectors?
     private(set) var records: StoredRecords
     /// nil as long as nothing was removed.
     private(set) var removed: RowBitmap?
@@ -22,8 +24,10 @@ extension SegmentStore {
     public var rows: Int { entry.rows }
     /// Number of live rows.
     public var liveCount: Int { entry.liveCount }
-    /// The vectors of all rows, in mapped memory.
-    package var vectors: CodedVectors { stored.vectors }
+    /// What is searched.
+    private var searched: StoredVectors { projected ?? stored }
+    /// The searched vectors of all rows, in mapped memory: embeddings, or what the model's projection made of them.
+    package var vectors: CodedVectors { searched.vectors }
 
     /// Whether the row belongs to the model.
     public func isLive(_ row: Int) -> Bool { removed.map { !$0.contains(row) } ?? true }
@@ -34,10 +38,18 @@ extension SegmentStore {
     /// - Complexity: O(1), and decodes a line of JSON.
     package func record(_ row: Int) throws(SimilarityError) -> ImageRecord { try records.record(row) }
 
-    /// A copy of a row, checked.
+    /// A copy of a row of what the extractor made, checked.
     ///
     /// - Complexity: O(dimension)
     package func embedding(_ row: Int) throws(SimilarityError) -> [Float] {
+      try stored.verifyElements(ofRows: row..<row + 1)
+      return stored.vectors.elements.row(row, dimension: stored.vectors.dimension)
+    }
+
+    /// A copy of a row of ``vectors``, checked.
+    ///
+    /// - Complexity: O(dimension)
+    package func searchedVector(_ row: Int) throws(SimilarityError) -> [Float] {
       try verifyElements(ofRow: row)
       return vectors.elements.row(row, dimension: vectors.dimension)
     }
@@ -46,23 +58,39 @@ extension SegmentStore {
     /// and the columns with a number a row, are what was written: to be called before each scan.
     ///
     /// - Complexity: reads them all the first time; next to nothing afterwards.
-    package func verifyCodes() throws(SimilarityError) { try stored.verifyCodes() }
+    package func verifyCodes() throws(SimilarityError) { try searched.verifyCodes() }
 
     /// The same of a row's elements: to be called before they are read.
     ///
     /// - Complexity: O(16 KiB) the first time; O(1) afterwards.
     package func verifyElements(ofRow row: Int) throws(SimilarityError) {
-      try stored.verifyElements(ofRows: row..<row + 1)
+      try searched.verifyElements(ofRows: row..<row + 1)
     }
 
-    init(
-      _ entry: Manifest.Segment, dimension: Int, precision: ElementPrecision, folder: ModelFolder
-    ) throws(SimilarityError) {
+    init(_ entry: Manifest.Segment, of manifest: Manifest, folder: ModelFolder) throws(SimilarityError) {
       self.entry = entry
       stored = try StoredVectors(
-        entry.vectors, rows: entry.rows, dimension: dimension, precision: precision, folder: folder)
+        entry.vectors, rows: entry.rows, dimension: manifest.extractor.fingerprint.dimension,
+        precision: manifest.precision, folder: folder)
+      projected = try Self.projected(entry, of: manifest, folder)
       records = try StoredRecords(entry, folder: folder)
       removed = try Self.removed(entry, folder)
+    }
+
+    static func projected(
+      _ entry: Manifest.Segment, of manifest: Manifest, _ folder: ModelFolder
+    ) throws(SimilarityError) -> StoredVectors? {
+      guard let file = entry.projected, let projection = manifest.projection else { return nil }
+      return try StoredVectors(
+        file, rows: entry.rows, dimension: projection.file.count, precision: manifest.precision, folder: folder)
+    }
+
+    /// Takes other projected vectors of the same rows, or none.
+    mutating func replaceProjected(
+      _ file: Manifest.CheckedFile?, of manifest: Manifest, in folder: ModelFolder
+    ) throws(SimilarityError) {
+      entry.projected = file
+      projected = try Self.projected(entry, of: manifest, folder)
     }
 
     static func removed(_ entry: Manifest.Segment, _ folder: ModelFolder) throws(SimilarityError) -> RowBitmap? {

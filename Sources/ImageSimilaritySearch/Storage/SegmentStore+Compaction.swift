@@ -49,6 +49,13 @@ extension SegmentStore {
     let vectors = try VectorsWriter.merge(
       sources.map { ($0.segment.stored, $0.rows) }, to: folder.segment(number + StoredVectors.suffix))
     afterStep(.wroteFile)
+    var projected: Manifest.CheckedFile?
+    if manifest.projection != nil {
+      projected = try VectorsWriter.merge(
+        sources.compactMap { source in source.segment.projected.map { ($0, source.rows) } },
+        to: folder.segment(number + StoredVectors.projectedSuffix))
+      afterStep(.wroteFile)
+    }
     var writer = try RecordsWriter(folder: folder, number: number)
     for (segment, rows) in sources {
       let pathHashes = try segment.records.pathHashes()
@@ -58,8 +65,9 @@ extension SegmentStore {
       segment.records.release()
     }
     let (records, lookup) = try writer.commit { afterStep(.wroteFile) }
-    return try open(
+    return try Segment(
       Manifest.Segment(
-        rows: sources.reduce(0) { $0 + $1.rows.count }, vectors: vectors, records: records, lookup: lookup))
+        rows: sources.reduce(0) { $0 + $1.rows.count }, vectors: vectors, records: records, lookup: lookup,
+        projected: projected), of: manifest, folder: folder)
   }
 }

@@ -35,8 +35,10 @@ extension SegmentStore {
   /// - Complexity: reads all files.
   public func verify() throws(SimilarityError) {
     let (manifest, segments) = state.withLock { ($0.manifest, $0.segments) }
-    var problems = manifest.segments.flatMap { self.problems($0) }
-    do throws(SimilarityError) { try checkSkipped(manifest) } catch { problems.append(error.message) }
+    var problems = manifest.segments.flatMap { self.problems($0) + projectionProblems($0) }
+    for file in manifest.wholeFiles {
+      do throws(SimilarityError) { _ = try file.read(in: folder) } catch { problems.append(error.message) }
+    }
     if problems.isEmpty, let id = try firstRepeatedID(segments) {
       problems.append("\(url.path) is damaged: it has the id \(id.debugDescription) twice")
     }
@@ -45,6 +47,9 @@ extension SegmentStore {
 
   /// Drops what is damaged from the model in one commit, and returns it: index the images again to bring them back.
   ///
+  /// Where only projected vectors are damaged, the embeddings are projected anew; where the projection itself is, the model
+  /// goes back to embeddings as they are.
+  ///
   /// - Complexity: reads all files.
   @discardableResult
   public func repair() throws(SimilarityError) -> [DamagedSegment] {
@@ -52,27 +57,62 @@ extension SegmentStore {
       let old = state.withLock { $0 }
       if lock == nil { lock = try becomeWriter(old.manifest) }
       var damaged: [DamagedSegment] = []
+      var kept: [Manifest.Segment] = []
       for entry in old.manifest.segments {
-        if let problem = problems(entry).first { damaged.append(DamagedSegment(entry, problem)) }
+        if let problem = problems(entry).first {
+          damaged.append(DamagedSegment(entry, problem))
+        } else {
+          kept.append(entry)
+        }
       }
-      let skippedIsSound = (try? checkSkipped(old.manifest)) != nil
+      let projectionIsSound = kept.allSatisfy { projectionProblems($0).isEmpty }
       try commit(
         old,
-        { state in
-          state.segments.removeAll { segment in damaged.contains { $0.files == segment.entry.fileNames } }
+        { state throws(SimilarityError) in
+          try dropDamagedFiles(from: &state)
           state.damaged = []
-          if !skippedIsSound { (state.manifest.skipped, state.skippedFile) = (nil, nil) }
+          state.segments = []
+          for entry in kept { state.segments.append(try withoutProjection(entry)) }
+          if projectionIsSound, state.manifest.projection == old.manifest.projection {
+            for (index, entry) in kept.enumerated() {
+              try state.segments[index].replaceProjected(entry.projected, of: state.manifest, in: folder)
+            }
+          } else {
+            let projection = try state.projection(reading: state.manifest.projection)
+            try use(state.manifest.projection, projection, in: &state)
+          }
         }, &lock)
       return damaged
     }
   }
 
-  /// The file as it is now, and not as it was mapped.
-  private func checkSkipped(_ manifest: Manifest) throws(SimilarityError) {
-    if let file = manifest.skipped { _ = try Self.skipped(file, file.map(in: folder)) }
+  /// Files as they are now, and not as they were mapped.
+  private func dropDamagedFiles(from state: inout State) throws(SimilarityError) {
+    func isSound(_ file: Manifest.CountedFile) -> Bool { (try? file.read(in: folder)) != nil }
+    if let file = state.manifest.skipped, !isSound(file) { state.manifest.skipped = nil }
+    state.manifest.attachments = state.manifest.attachments?.filter { isSound($0.value) }
+    if let projection = state.manifest.projection, !projection.files.allSatisfy(isSound) {
+      state.manifest.projection = isSound(projection.file) ? Manifest.Projection(file: projection.file) : nil
+      state.projection = nil
+    }
   }
 
-  /// What is wrong with each file of a segment.
+  private func withoutProjection(_ entry: Manifest.Segment) throws(SimilarityError) -> Segment {
+    var entry = entry
+    entry.projected = nil
+    return try Segment(entry, of: state.withLock { $0.manifest }, folder: folder)
+  }
+
+  private func projectionProblems(_ entry: Manifest.Segment) -> [String] {
+    do throws(SimilarityError) {
+      try Segment.projected(entry, of: state.withLock { $0.manifest }, folder)?.file.verifyAgain()
+      return []
+    } catch {
+      return [error.message]
+    }
+  }
+
+  /// What is wrong with each file of a segment, but for the projected vectors, which can be made again.
   private func problems(_ entry: Manifest.Segment) -> [String] {
     var problems: [String] = []
     func check(_ body: () throws(SimilarityError) -> Void) {

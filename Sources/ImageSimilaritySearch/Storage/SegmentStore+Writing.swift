@@ -55,11 +55,14 @@ extension SegmentStore {
       rows: records.count, vectors: try VectorsWriter.write(vectors, to: folder.segment(number + StoredVectors.suffix)),
       records: Manifest.PlainFile(file: "", bytes: 0), lookup: Manifest.CheckedFile(file: "", bytes: 0, digest: ""))
     afterStep(.wroteFile)
+    entry.projected = try state.projection(reading: state.manifest.projection).map { projection throws(SimilarityError) in
+      try write(projection.project(vectors), number: number)
+    }
     var writer = try RecordsWriter(folder: folder, number: number)
     for record in records { try writer.append(record) }
     (entry.records, entry.lookup) = try writer.commit { afterStep(.wroteFile) }
 
-    let segment = try open(entry)
+    let segment = try Segment(entry, of: state.manifest, folder: folder)
     var removed: [Int: Set<Int>] = [:]
     for (row, record) in records.enumerated() {
       if let last = try segment.records.rows(ofID: record.id).last, last != row {
@@ -124,13 +127,9 @@ extension SegmentStore {
 
   func setSkipped(_ skipped: [SkippedImage], in state: inout State) throws(SimilarityError) {
     state.manifest.skipped = nil
-    state.skippedFile = nil
     if skipped.isEmpty { return }
-    let file = try Manifest.CountedFile.write(
-      JSONLines.encode(skipped), count: skipped.count, as: state.manifest.takeFileNumber() + Manifest.skippedSuffix,
-      in: folder)
-    state.manifest.skipped = file
-    state.skippedFile = .success(try file.map(in: folder))
+    state.manifest.skipped = try state.write(
+      JSONLines.encode(skipped), count: skipped.count, Manifest.skippedSuffix, in: folder)
     afterStep(.wroteFile)
   }
 
@@ -157,6 +156,8 @@ extension SegmentStore {
     do throws(SimilarityError) {
       try body(&new)
       new.manifest.segments = new.segments.map(\.entry)
+      let names = new.manifest.fileNames
+      new.wholeFiles = new.wholeFiles.filter { names.contains($0.key) }
       if new.manifest != old.manifest {
         try folder.write(new.manifest)
         afterStep(.committed)
@@ -186,11 +187,6 @@ extension SegmentStore {
     }
     folder.removeLeftovers(of: manifest)
     return lock
-  }
-
-  /// Maps a segment that has just been written.
-  func open(_ entry: Manifest.Segment) throws(SimilarityError) -> Segment {
-    try Segment(entry, dimension: extractor.fingerprint.dimension, precision: precision, folder: folder)
   }
 
   /// Removes rows, by segment.

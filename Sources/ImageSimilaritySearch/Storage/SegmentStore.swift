@@ -17,6 +17,9 @@ import Synchronization
 /// segments/000001.lookup.safetensors  where each record's line is, ids, rows by ids and by paths, checksums
 /// segments/000002.removed             a bit a row: what was removed since
 /// segments/000003.skipped.jsonl       images that are not in the model, and why
+/// segments/000004.attachment.json       a small document of the application
+/// segments/000005.projection.safetensors        what embeddings go through before they are searched: see ``LearnedProjection``
+/// segments/000006.projected.safetensors         vectors of a segment that went through it
 /// lock                                held by the writer
 /// ```
 ///
@@ -60,8 +63,10 @@ public final class SegmentStore: Sendable {
     /// Those of the manifest that are not damaged.
     var segments: [Segment]
     var damaged: [DamagedSegment] = []
-    /// Mapped when the manifest was read, since a writer may remove it.
-    var skippedFile: Result<MappedFile, SimilarityError>?
+    /// The manifest's ``Manifest/wholeFiles`` by name, mapped when the manifest was read, since a writer may remove them.
+    var wholeFiles: [String: Result<MappedFile, SimilarityError>] = [:]
+    /// Read when it is needed for the first time.
+    var projection: LearnedProjection?
 
     init(_ manifest: Manifest, _ segments: [Segment] = [], damaged: [DamagedSegment] = []) {
       self.manifest = manifest
@@ -157,16 +162,14 @@ public final class SegmentStore: Sendable {
     var damaged: [DamagedSegment] = []
     for entry in manifest.segments {
       do throws(SimilarityError) {
-        segments.append(
-          try Segment(
-            entry, dimension: manifest.extractor.fingerprint.dimension, precision: manifest.precision, folder: folder))
+        segments.append(try Segment(entry, of: manifest, folder: folder))
       } catch {
         damaged.append(DamagedSegment(entry, error.message))
       }
     }
     var state = State(manifest, segments, damaged: damaged)
-    state.skippedFile = manifest.skipped.map { file in
-      Result { () throws(SimilarityError) in try file.map(in: folder) }
+    for file in manifest.wholeFiles {
+      state.wholeFiles[file.file] = Result { () throws(SimilarityError) in try file.map(in: folder) }
     }
     return state
   }
@@ -220,11 +223,16 @@ public final class SegmentStore: Sendable {
     try segments.record(ofPath: path)
   }
 
-  /// The embedding of an image.
+  /// The embedding of an image, as the extractor made it.
   public func embedding(_ id: String) throws(SimilarityError) -> [Float]? {
     let segments = segments
     guard let place = try segments.place(ofID: id) else { return nil }
     return try segments[place.segment].embedding(place.row)
+  }
+
+  /// The vector of an image that is searched: its embedding, or what the model's projection made of it.
+  public func searchedVector(_ id: String) throws(SimilarityError) -> [Float]? {
+    try segments.searchedVector(ofID: id)
   }
 
   /// Size of the segments on disk.
@@ -241,10 +249,27 @@ public final class SegmentStore: Sendable {
   /// - Complexity: O(``skippedCount``)
   public var skipped: [SkippedImage] {
     get throws(SimilarityError) {
-      let (file, mapped) = state.withLock { ($0.manifest.skipped, $0.skippedFile) }
-      guard let file, let mapped else { return [] }
-      return try Self.skipped(file, mapped.get())
+      let state = state.withLock { $0 }
+      guard let file = state.manifest.skipped else { return [] }
+      return try Self.skipped(file, state.map(file))
     }
+  }
+}
+
+extension SegmentStore.State {
+  /// One of the manifest's files.
+  func map(_ file: Manifest.CountedFile) throws(SimilarityError) -> MappedFile {
+    guard let mapped = wholeFiles[file.file] else { preconditionFailure("the manifest's files are mapped with it") }
+    return try mapped.get()
+  }
+
+  /// Writes a file that is read as a whole, for the manifest to name.
+  mutating func write(
+    _ data: Data, count: Int, _ suffix: String, in folder: ModelFolder
+  ) throws(SimilarityError) -> Manifest.CountedFile {
+    let file = try Manifest.CountedFile.write(data, count: count, as: manifest.takeFileNumber() + suffix, in: folder)
+    wholeFiles[file.file] = .success(try file.map(in: folder))
+    return file
   }
 }
 
@@ -261,6 +286,12 @@ extension [SegmentStore.Segment] {
       if let row = try self[segment].liveRow(ofID: id) { return (segment, row) }
     }
     return nil
+  }
+
+  /// The searched vector of an image.
+  package func searchedVector(ofID id: String) throws(SimilarityError) -> [Float]? {
+    guard let place = try place(ofID: id) else { return nil }
+    return try self[place.segment].searchedVector(place.row)
   }
 
   /// The record of an image.

@@ -43,6 +43,7 @@ package struct StoredVectors: Sendable {
   }
 
   static let suffix = ".safetensors"
+  static let projectedSuffix = ".projected.safetensors"
 
   init(
     _ entry: Manifest.CheckedFile, rows: Int, dimension: Int, precision: ElementPrecision, folder: ModelFolder

@@ -212,14 +212,16 @@ struct FilterOptions: ParsableArguments {
     help: ArgumentHelp(
       "Only pictures whose record matches: label=cat, 'label=cat and year>=2020', 'path~*/2024/*', 'has(label)'.",
       valueName: "condition"),
-    transform: { text in
-      do throws(SimilarityError) {
-        return try RecordPredicate(parsing: text)
-      } catch {
-        throw ValidationError(error.message)
-      }
-    })
+    transform: Self.parse)
   var predicate: RecordPredicate?
+
+  static func parse(_ text: String) throws -> RecordPredicate {
+    do throws(SimilarityError) {
+      return try RecordPredicate(parsing: text)
+    } catch {
+      throw ValidationError(error.message)
+    }
+  }
 }
 
 /// How many pictures are worked on at the same time.
