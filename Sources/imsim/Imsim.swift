@@ -27,7 +27,7 @@ struct Imsim: AsyncParsableCommand {
       Index.self, Query.self, Graph.self, Map.self, Embed.self, Evaluate.self, Remove.self, Records.self, Export.self,
       Import.self, Info.self, Repair.self, Upgrade.self, Calibrate.self, BackbonesCommand.self, Weights.self,
       Bench.self,
-      BenchSearch.self, Doctor.self, Thresholds.self,
+      BenchSearch.self, Doctor.self, Thresholds.self, Duplicates.self,
       Demo.self,
     ])
 

@@ -51,6 +51,21 @@ struct GreyPicture: Sendable, Hashable {
     }
   }
 
+  /// The value at a point in shares of the sides, between pixels; nil outside of the picture.
+  func value(_ x: Double, _ y: Double) -> Float? {
+    guard x >= 0, x <= 1, y >= 0, y <= 1 else { return nil }
+    let (px, py) = (
+      max(0, min(x * Double(width) - 0.5, Double(width - 1))), max(0, min(y * Double(height) - 0.5, Double(height - 1)))
+    )
+    let (left, top) = (Int(px), Int(py))
+    let (right, bottom) = (min(left + 1, width - 1), min(top + 1, height - 1))
+    let (wx, wy) = (Float(px - Double(left)), Float(py - Double(top)))
+    let pixel = { (x: Int, y: Int) in Float(pixels[y * width + x]) }
+    let upper = pixel(left, top) + (pixel(right, top) - pixel(left, top)) * wx
+    let lower = pixel(left, bottom) + (pixel(right, bottom) - pixel(left, bottom)) * wx
+    return upper + (lower - upper) * wy
+  }
+
   /// The picture turned or mirrored.
   func turned(_ turn: PictureTurn) -> GreyPicture {
     if turn == .none { return self }
@@ -95,4 +110,16 @@ public enum PictureTurn: String, Sendable, Hashable, Codable, CaseIterable {
   // Of the source's coordinates, once the sides are exchanged.
   fileprivate var mirrorsX: Bool { [.mirrored, .turned180, .turned270, .transversed].contains(self) }
   fileprivate var mirrorsY: Bool { [.flipped, .turned180, .turned90, .transversed].contains(self) }
+
+  /// Where a point of the turned picture was in the source, in shares of the sides.
+  func turnBack(_ x: Double, _ y: Double) -> (x: Double, y: Double) {
+    let (x, y) = exchangesSides ? (y, x) : (x, y)
+    return (mirrorsX ? 1 - x : x, mirrorsY ? 1 - y : y)
+  }
+
+  /// Where a point of the source comes to be in the turned picture.
+  func turn(_ x: Double, _ y: Double) -> (x: Double, y: Double) {
+    let (x, y) = (mirrorsX ? 1 - x : x, mirrorsY ? 1 - y : y)
+    return exchangesSides ? (y, x) : (x, y)
+  }
 }

@@ -17,12 +17,24 @@ struct PictureAlignment: Sendable, Hashable {
   var frame: Frame
   /// Whether the first of the two pictures is the inner one.
   var firstIsInner: Bool
-  /// The correlation coefficient of the two, from -1 to 1.
-  var correlation: Double
-  /// The share of blocks with some texture that correlate, from 0 to 1.
-  var agreement: Double
-  /// How many blocks have some texture.
-  var blocks: Int
+  /// The median of the blocks' correlation coefficients, from 0 to 1.
+  var similarity: Double
+
+  /// The same with the two pictures exchanged.
+  var exchanged: PictureAlignment {
+    var result = self
+    result.firstIsInner.toggle()
+    return result
+  }
+
+  /// Where a point of the first picture lies in the second, in shares of the sides.
+  func map(_ x: Double, _ y: Double) -> (x: Double, y: Double) {
+    if firstIsInner {
+      let turned = turn.turn(x, y)
+      return (frame.x + turned.x * frame.width, frame.y + turned.y * frame.height)
+    }
+    return turn.turnBack((x - frame.x) / frame.width, (y - frame.y) / frame.height)
+  }
 }
 
 /// A picture as alignments see it: small, at three sizes.
