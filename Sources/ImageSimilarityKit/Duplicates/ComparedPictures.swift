@@ -78,7 +78,7 @@ struct ComparedPictures: Sendable {
     var digests = [String?](repeating: nil, count: suspects.count)
     try await parallelPass(count: suspects.count, rangeLength: 16, pool: pool) { range in
       range.map { number in
-        (try? MappedFile(URL(fileURLWithPath: paths[number]))).map { SHA256.hexDigest(of: $0) }
+        (try? MappedFile(contentsOf: URL(fileURLWithPath: paths[number]))).map { SHA256.hexDigest(of: $0) }
       }
     } _: { range, found in
       digests.replaceSubrange(range, with: found)

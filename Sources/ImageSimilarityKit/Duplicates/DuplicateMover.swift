@@ -180,7 +180,7 @@ public struct DuplicateMover: Sendable {
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw SimilarityError(.inputOutput, "cannot move \(from) to another file system: it is not a regular file")
     }
-    let source = try MappedFile(URL(fileURLWithPath: from))
+    let source = try MappedFile(contentsOf: URL(fileURLWithPath: from))
     var target = try AtomicFile(URL(fileURLWithPath: to))
     try source.withBytes { (bytes) throws(SimilarityError) in try target.append(bytes) }
     guard target.length == Int(status.st_size) else {
