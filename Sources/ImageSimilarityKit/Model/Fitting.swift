@@ -9,17 +9,17 @@ extension SimilarityModel {
   /// pictures can be added, the model can be fitted again, and ``undoFit()`` goes back.
   ///
   /// - Parameters:
-  ///   - labels: The labels of pictures by id; pictures without one may be missing. Where nil, a picture's labels are
-  ///     those of its record, or else the name of the folder that holds it; see ``ImageSimilaritySearch/ImageRecord/classes``.
+  ///   - labels: Pictures may have several, and those without one may be missing; ``labels()`` where nil.
   ///   - predicate: Learns only from pictures whose records match.
   /// - Throws: ``ImageSimilarityCore/SimilarityError/Code/invalidArgument`` where there is too little to learn from.
   /// - Complexity: see ``ImageSimilaritySearch/ProjectionFit``; then all embeddings are projected.
   @discardableResult
   public func fit(
-    labels: [String: [String]]? = nil, where predicate: RecordPredicate? = nil,
+    labels: PictureLabels? = nil, where predicate: RecordPredicate? = nil,
     options: FitOptions = FitOptions()
   ) async throws -> FitReport {
     try await writing.take { [self] in
+      let labels = try labels ?? self.labels()
       let rows = try rawRows()
       var embeddings: [Float] = []
       var classes: [[String]] = []
@@ -28,7 +28,7 @@ extension SimilarityModel {
         let values = try rows.embeddings(part)
         for (row, record) in records.enumerated() where predicate?.matches(record) ?? true {
           embeddings += values[row]
-          classes.append(labels.map { $0[record.id] ?? [] } ?? record.classes)
+          classes.append(labels.byID[record.id] ?? [])
         }
       }
       guard !classes.isEmpty else {
@@ -67,17 +67,4 @@ extension SimilarityModel {
 
   /// What embeddings go through before they are compared; nil where they are compared as they are.
   public var projection: LearnedProjection? { get throws(SimilarityError) { try store.projection } }
-}
-
-extension ImageRecord {
-  /// The classes that a picture belongs to: the texts of the array `labels` in its metadata; or its label; or the name of the folder that
-  /// holds it; none where there is nothing of that.
-  public var classes: [String] {
-    if case .array(let labels)? = metadata?["labels"] {
-      return labels.compactMap { if case .string(let label) = $0 { label } else { nil } }
-    }
-    if let label { return [label] }
-    let components = (path ?? id).split(separator: "/")
-    return components.count > 1 ? [String(components[components.count - 2])] : []
-  }
 }

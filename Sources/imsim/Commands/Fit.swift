@@ -86,23 +86,15 @@ struct Fit: AsyncParsableCommand {
     if json { try sayJSON(report) } else { describe(report, model.fingerprint) }
   }
 
-  private func readLabels(_ model: SimilarityModel) throws -> [String: [String]]? {
+  private func readLabels(_ model: SimilarityModel) throws -> PictureLabels {
     switch labels {
-    case nil, "records": return nil
-    case "folder":
-      return try Dictionary(
-        uniqueKeysWithValues: model.ids.map { id in (id, try model.record(id)?.folderName.map { [$0] } ?? []) })
+    case nil, "records": return try model.labels()
+    case "folder": return try model.folderLabels()
     case let file?:
-      var labels: [String: [String]] = [:]
-      var unknown = 0
-      for annotation in try ImageAnnotation.read(contentsOf: URL(argument: file)) {
-        guard let id = try model.id(of: annotation) else {
-          unknown += 1
-          continue
-        }
-        labels[id, default: []] += annotation.labels
+      let labels = try model.labels(from: ImageAnnotation.read(contentsOf: URL(argument: file)))
+      if !labels.unknown.isEmpty {
+        warn("\(labels.unknown.count.counted("line")) of \(file) are about pictures that are not in the model")
       }
-      if unknown > 0 { warn("\(unknown.counted("line")) of \(file) are about pictures that are not in the model") }
       return labels
     }
   }
@@ -110,5 +102,33 @@ struct Fit: AsyncParsableCommand {
   private func describe(_ fingerprint: ExtractorFingerprint) -> String {
     "vectors of \(fingerprint.dimension) elements"
       + (fingerprint.projection.map { ", projection \($0.prefix(12))" } ?? ", as the network makes them")
+  }
+
+  private func describe(_ report: FitReport, _ fingerprint: ExtractorFingerprint) {
+    say(
+      """
+      learnt from \(report.labelledImages.counted("picture")) with labels, \(report.learntClasses) classes, in \
+      \(report.seconds.formatted(digits: 1)) s: \(describe(fingerprint))
+
+                              pictures   precision at 1       mean average precision
+      """)
+    say("                                     raw -> fitted        raw -> fitted")
+    row("pictures held out", report.heldOutImages)
+    row("classes held out", report.heldOutClasses)
+    if report.heldOutImages == nil {
+      say("too few pictures a class to measure what was learnt: have four in several classes")
+    }
+  }
+
+  private func row(_ what: String, _ comparison: FitReport.Comparison?) {
+    guard let comparison else { return }
+    func column(_ text: String, _ width: Int) -> String {
+      String(repeating: " ", count: max(0, width - text.count)) + text
+    }
+    func pair(_ a: Double, _ b: Double) -> String { "\(a.formatted(digits: 4)) -> \(b.formatted(digits: 4))" }
+    say(
+      what + column("\(comparison.images)", 30 - what.count)
+        + column(pair(comparison.raw.precisionAt1, comparison.fitted.precisionAt1), 22)
+        + column(pair(comparison.raw.meanAveragePrecision, comparison.fitted.meanAveragePrecision), 21))
   }
 }
