@@ -15,10 +15,11 @@ enum CaptureTime {
 
   /// Seconds since some moment that is the same for all pictures; nil where the file does not say.
   static func seconds(ofFileAt path: String) -> Double? {
-    guard let handle = FileHandle(forReadingAtPath: path) else { return nil }
-    defer { try? handle.close() }
-    guard let data = try? handle.read(upToCount: bytesRead) else { return nil }
-    return seconds(in: [UInt8](data))
+    guard let file = try? MappedFile(contentsOf: URL(fileURLWithPath: path)) else { return nil }
+    let head = file.withBytes { bytes in
+      (0..<min(bytes.byteCount, bytesRead)).map { unsafe bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self) }
+    }
+    return seconds(in: head)
   }
 
   static func seconds(in jpeg: [UInt8]) -> Double? {

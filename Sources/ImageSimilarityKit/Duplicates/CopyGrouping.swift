@@ -93,7 +93,7 @@ struct CopyGrouping {
 
   private func view(of number: Int, _ alignment: PictureAlignment?) -> [Float?] {
     guard let small = compared.pictures[number].small else { return [] }
-    return (0..<Self.grid * Self.grid).map { i in
+    return (0..<Self.grid * Self.grid).map { (i: Int) -> Float? in
       let x = (Double(i % Self.grid) + 0.5) / Double(Self.grid)
       let y = (Double(i / Self.grid) + 0.5) / Double(Self.grid)
       let point = alignment?.map(x, y) ?? (x, y)

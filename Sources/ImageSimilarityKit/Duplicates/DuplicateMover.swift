@@ -1,4 +1,4 @@
-public import ImageSimilarityCore
+internal import ImageSimilarityCore
 internal import ImageSimilarityFiles
 
 #if canImport(FoundationEssentials)

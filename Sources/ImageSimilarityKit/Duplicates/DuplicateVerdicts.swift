@@ -1,5 +1,11 @@
 public import ImageSimilarityCore
 
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
+
 /// What people have said about the duplicates of a model. It is kept in the model, under the pictures' ids.
 public struct DuplicateVerdicts: Sendable, Hashable, Codable {
   /// Two pictures that are not duplicates, in ascending order of their ids.
