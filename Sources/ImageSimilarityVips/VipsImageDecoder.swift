@@ -62,6 +62,15 @@ public struct VipsImageDecoder: ImageDecoder {
     }
   }
 
+  /// The size of a picture, upright, as its header says; nothing is decoded.
+  public func pixelSize(of source: ImageSource) throws(SimilarityError) -> PixelSize {
+    try decode(source, over: .white) {
+      ResamplingPlan($0, maximumSide: nil)
+    } render: { (plan, _, _) throws(DecodingFailure) in
+      plan.frame
+    }
+  }
+
   /// Gives what `render` makes of the picture's plan and orientation, and of the function that writes the pixels.
   func decode<R>(
     _ source: ImageSource, over background: RGBColor, plan: (PixelSize) -> ResamplingPlan, render: Render<R>
