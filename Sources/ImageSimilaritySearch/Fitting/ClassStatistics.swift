@@ -1,12 +1,82 @@
 import ImageSimilarityCore
 
+/// The count, sum and sum of outer products of rows of length 1.
+struct Moments: Sendable {
+  private(set) var count = 0.0
+  private(set) var sum: [Double]
+  private(set) var products: DenseMatrix
+
+  /// Rows whose products are summed at once.
+  private static let rowsPerStep = 1024
+  /// Sums that are made side by side: as many on every machine, so that the result is the same.
+  private static let parts = 4
+
+  private init(dimension: Int) {
+    sum = [Double](repeating: 0, count: dimension)
+    products = DenseMatrix(rows: dimension, columns: dimension)
+  }
+
+  /// The moments of some rows.
+  ///
+  /// - Complexity: O(`rows.count * dimension^2`) time, O(`dimension^2`) memory.
+  init(_ embeddings: EmbeddingMatrix, rows: [Int], threads: Int) async throws {
+    self.init(dimension: embeddings.dimension)
+    let steps = stride(from: 0, to: rows.count, by: Self.rowsPerStep).map {
+      Array(rows[$0..<min($0 + Self.rowsPerStep, rows.count)])
+    }
+    let sums = try await concurrently(min(Self.parts, steps.count), threads: threads) { part in
+      var moments = Moments(dimension: embeddings.dimension)
+      for step in stride(from: part, to: steps.count, by: Self.parts) {
+        try Task.checkCancellation()
+        moments.add(embeddings.unitRows(steps[step]))
+      }
+      return moments
+    }
+    for sum in sums { add(sum, times: 1) }
+  }
+
+  /// The moments without those of some of the rows.
+  func subtracting(_ part: Moments) -> Moments {
+    var difference = self
+    difference.add(part, times: -1)
+    return difference
+  }
+
+  private mutating func add(_ other: Moments, times factor: Double) {
+    count += factor * other.count
+    for i in sum.indices { sum[i] += factor * other.sum[i] }
+    for i in products.values.indices { products.values[i] += factor * other.products.values[i] }
+  }
+
+  private mutating func add(_ rows: DenseMatrix) {
+    count += Double(rows.rows)
+    for row in 0..<rows.rows {
+      for i in sum.indices { sum[i] += rows[row, i] }
+    }
+    let products = LinearAlgebra.gram(rows)
+    for i in products.values.indices { self.products.values[i] += products.values[i] }
+  }
+
+  var mean: [Double] { sum.map { $0 / max(1, count) } }
+
+  /// The sum of outer products of rows less their mean.
+  var scatter: DenseMatrix {
+    var scatter = products
+    let mean = mean
+    for i in mean.indices {
+      for j in mean.indices { scatter[i, j] -= count * mean[i] * mean[j] }
+    }
+    return scatter
+  }
+}
+
 /// Sums over rows of length 1 from which both parts of a projection follow.
 ///
 /// A row of several classes counts in each of them with an equal share.
 struct ClassStatistics: Sendable {
-  /// Sums over all rows.
+  /// Of all rows, whatever is known of them.
   private let all: Moments
-  /// Sums over the rows with a label.
+  /// Of the rows whose labels are learnt from.
   private let labelled: Moments
   /// Of each class that any row has, in the order of the classes: the shares' sum, and the sum of rows times shares.
   private let shares: [Double]
@@ -14,67 +84,19 @@ struct ClassStatistics: Sendable {
   /// Where a learnt class is among them.
   private let learnt: [Int]
 
-  /// The count, sum and sum of outer products of rows.
-  private struct Moments: Sendable {
-    var count = 0.0
-    var sum: [Double]
-    var products: DenseMatrix
-
-    init(dimension: Int) {
-      sum = [Double](repeating: 0, count: dimension)
-      products = DenseMatrix(rows: dimension, columns: dimension)
-    }
-
-    mutating func add(_ other: Moments) {
-      count += other.count
-      for i in sum.indices { sum[i] += other.sum[i] }
-      for i in products.values.indices { products.values[i] += other.products.values[i] }
-    }
-
-    mutating func add(_ rows: DenseMatrix) {
-      if rows.rows == 0 { return }
-      count += Double(rows.rows)
-      for row in 0..<rows.rows {
-        for i in sum.indices { sum[i] += rows[row, i] }
-      }
-      let products = LinearAlgebra.gram(rows)
-      for i in products.values.indices { self.products.values[i] += products.values[i] }
-    }
-
-    var mean: [Double] { sum.map { $0 / max(1, count) } }
-
-    /// The sum of outer products of rows less their mean.
-    var scatter: DenseMatrix {
-      var scatter = products
-      let mean = mean
-      for i in mean.indices {
-        for j in mean.indices { scatter[i, j] -= count * mean[i] * mean[j] }
-      }
-      return scatter
-    }
-  }
-
-  /// Rows whose products are summed at once.
-  private static let rowsPerStep = 1024
-  /// Sums that are made side by side: as many on every machine, so that the result is the same.
-  private static let parts = 4
-
-  /// The statistics of `rows`, in which the classes `classes` are learnt.
-  init(_ source: TaughtRows, rows: [Int], classes: [Int], threads: Int) async throws {
+  /// - Parameters:
+  ///   - rows: the rows whose labels are learnt from; each has one.
+  ///   - labelled: the moments of `rows`.
+  ///   - classes: the classes that get a score.
+  init(_ source: TaughtRows, all: Moments, rows: [Int], labelled: Moments, classes: [Int]) {
     let dimension = source.embeddings.dimension
-    let isLabelled = rows.map { !source.classesOfRow[$0].isEmpty }
-    let labelledRows = zip(rows, isLabelled).filter(\.1).map(\.0)
-    let others = zip(rows, isLabelled).filter { !$0.1 }.map(\.0)
-    labelled = try await Self.moments(source.embeddings, labelledRows, threads: threads)
-    var all = labelled
-    if !others.isEmpty { all.add(try await Self.moments(source.embeddings, others, threads: threads)) }
     self.all = all
-
-    let present = Set(labelledRows.flatMap { source.classesOfRow[$0] }).sorted()
+    self.labelled = labelled
+    let present = Set(rows.flatMap { source.classesOfRow[$0] }).sorted()
     let places = Dictionary(uniqueKeysWithValues: zip(present, present.indices))
     var shares = [Double](repeating: 0, count: present.count)
     var classSums = DenseMatrix(rows: present.count, columns: dimension)
-    for row in labelledRows {
+    for row in rows {
       let x = source.embeddings.unitRows([row])
       let share = 1 / Double(source.classesOfRow[row].count)
       for c in source.classesOfRow[row] {
@@ -86,23 +108,6 @@ struct ClassStatistics: Sendable {
     self.shares = shares
     self.classSums = classSums
     learnt = classes.compactMap { places[$0] }
-  }
-
-  private static func moments(_ embeddings: EmbeddingMatrix, _ rows: [Int], threads: Int) async throws -> Moments {
-    let steps = stride(from: 0, to: rows.count, by: rowsPerStep).map {
-      Array(rows[$0..<min($0 + rowsPerStep, rows.count)])
-    }
-    let sums = try await concurrently(min(parts, steps.count), threads: threads) { part in
-      var moments = Moments(dimension: embeddings.dimension)
-      for step in stride(from: part, to: steps.count, by: parts) {
-        try Task.checkCancellation()
-        moments.add(embeddings.unitRows(steps[step]))
-      }
-      return moments
-    }
-    var moments = Moments(dimension: embeddings.dimension)
-    for sum in sums { moments.add(sum) }
-    return moments
   }
 
   /// An affine map `matrix x + bias`.
@@ -132,7 +137,7 @@ struct ClassStatistics: Sendable {
   /// `S^-1 T`, scaled to `v^T S v = 1`, where `T` is the total covariance: linear discriminant analysis, continued by
   /// directions in which the class means do not differ.
   func imageMap(shrinkage: Double, count: Int) throws -> AffineMap {
-    let dimension = all.sum.count
+    let dimension = classSums.columns
     var within = labelled.products
     var means = classSums
     for c in shares.indices {
@@ -163,7 +168,7 @@ struct ClassStatistics: Sendable {
 
   /// Ridge regression from embeddings to the shares in the learnt classes, all about their means.
   func classMap(ridge: Double) throws -> AffineMap {
-    let dimension = labelled.sum.count
+    let dimension = classSums.columns
     var scatter = labelled.scatter
     let trace = (0..<dimension).reduce(0) { $0 + scatter[$1, $1] }
     let addition = max(ridge * trace / Double(dimension), 1e-9 * labelled.count)

@@ -45,13 +45,20 @@ public enum ProjectionFit {
     let codes = ClassCodes(
       classes: learnable.count, maximumDimension: options.maximumClassDimension, seed: options.seed)
 
+    let all = try await Moments(embeddings, rows: Array(0..<embeddings.rows), threads: threads)
+    let labelled =
+      source.labelled.count == embeddings.rows
+      ? all : try await Moments(embeddings, rows: source.labelled, threads: threads)
+    progress?(0.1)
+
     var choice = Choice(strength: options.strength ?? fallback(options))
     if options.strength == nil {
-      choice = try await choose(source, options: options, threads: threads, progress: progress)
+      choice = try await choose(
+        source, all: all, labelled: labelled, options: options, threads: threads, progress: progress)
     }
     try Task.checkCancellation()
-    let statistics = try await ClassStatistics(
-      source, rows: Array(0..<embeddings.rows), classes: learnable, threads: threads)
+    let statistics = ClassStatistics(
+      source, all: all, rows: source.labelled, labelled: labelled, classes: learnable)
     progress?(0.9)
     let projection = try projection(statistics, choice.strength, codes)
     progress?(1)
@@ -101,17 +108,17 @@ public enum ProjectionFit {
   // MARK: Cross-validation
 
   private static func choose(
-    _ source: TaughtRows, options: FitOptions, threads: Int, progress: Progress?
+    _ source: TaughtRows, all: Moments, labelled: Moments, options: FitOptions, threads: Int, progress: Progress?
   ) async throws -> Choice {
     let limit = options.maximumValidationRows
     var images: ValidationFold?
     if let fold = source.heldOutImages(limit: limit, seed: options.seed) {
-      images = try await ValidationFold(source, fold, threads: threads)
+      images = try await ValidationFold(source, fold, all: all, labelled: labelled, threads: threads)
     }
     progress?(0.15)
     var classes: [ValidationFold] = []
     for fold in source.heldOutClasses(limit: limit, seed: options.seed) {
-      if let fold = try await ValidationFold(source, fold, threads: threads) { classes.append(fold) }
+      if let fold = try await ValidationFold(source, fold, all: all, labelled: labelled, threads: threads) { classes.append(fold) }
     }
     progress?(0.3)
     let folds = (images.map { [$0] } ?? []) + classes
@@ -224,9 +231,12 @@ public enum ProjectionFit {
       FitReport.Retrieval(mean: retrievals.suffix(classes.count).map { $0[candidate] })
     }
     let raw = FitReport.Retrieval(mean: classes.map(\.raw))
+    // Precision at 1 counts queries: half the standard error of the difference that chance makes is none.
+    let queries = Double(max(1, classes.reduce(0) { $0 + $1.count }))
+    let tolerance = 0.5 * (raw.precisionAt1 * (1 - raw.precisionAt1) / queries).squareRoot()
     func isHarmless(_ candidate: Int) -> Bool {
       classes.isEmpty
-        || (ofClasses[candidate].precisionAt1 >= raw.precisionAt1
+        || (ofClasses[candidate].precisionAt1 >= raw.precisionAt1 - tolerance
           && ofClasses[candidate].meanAveragePrecision >= raw.meanAveragePrecision)
     }
     func score(_ candidate: Int) -> Double {

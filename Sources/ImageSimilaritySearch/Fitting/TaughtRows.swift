@@ -43,13 +43,15 @@ struct TaughtRows: Sendable {
     self.members = members
   }
 
+  var labelled: [Int] { classesOfRow.indices.filter { !classesOfRow[$0].isEmpty } }
+
   /// Classes that can be learnt: those of two rows or more.
   var learnable: [Int] { members.indices.filter { members[$0].count > 1 } }
 }
 
-/// A fold: what is learnt from, and what is then compared. The two have no row in common.
+/// A fold: the labels that are learnt from, and the rows that are then compared. The two have no row in common.
 struct Fold: Sendable {
-  /// Ascending.
+  /// Rows with a label, ascending.
   var learnt: [Int]
   /// Classes whose scores are learnt.
   var classes: [Int]
@@ -73,7 +75,7 @@ extension TaughtRows {
       if drawn < 1 || compared.count + drawn > limit { continue }
       compared.formUnion(free.shuffled(using: &random).prefix(drawn))
     }
-    let learnt = classesOfRow.indices.filter { !compared.contains($0) }
+    let learnt = labelled.filter { !compared.contains($0) }
     let classes = members.indices.filter { members[$0].count(where: { !compared.contains($0) }) > 1 }
     guard compared.count > 1, !classes.isEmpty else { return nil }
     return Fold(learnt: learnt, classes: classes, compared: compared.sorted())
@@ -88,7 +90,7 @@ extension TaughtRows {
     let halves = [Array(order[..<(order.count / 2)]), Array(order[(order.count / 2)...])]
     return [(halves[0], halves[1]), (halves[1], halves[0])].compactMap { classes, others in
       let heldOut = Set(others)
-      let learnt = classesOfRow.indices.filter { row in !classesOfRow[row].contains(where: heldOut.contains) }
+      let learnt = labelled.filter { row in !classesOfRow[row].contains(where: heldOut.contains) }
       let taught = Set(classes)
       let most = max(2, limit / others.count)
       var compared: Set<Int> = []

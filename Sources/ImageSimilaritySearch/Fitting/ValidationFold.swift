@@ -10,7 +10,11 @@ struct ValidationFold: Sendable {
   let raw: FitReport.Retrieval
 
   /// Nil where no compared row has another of its label.
-  init?(_ source: TaughtRows, _ fold: Fold, threads: Int) async throws {
+  ///
+  /// - Parameters:
+  ///   - all: the moments of all rows.
+  ///   - labelled: the moments of all rows with a label.
+  init?(_ source: TaughtRows, _ fold: Fold, all: Moments, labelled: Moments, threads: Int) async throws {
     var members: [Int: [Int]] = [:]
     for (i, row) in fold.compared.enumerated() {
       for c in source.classesOfRow[row] { members[c, default: []].append(i) }
@@ -19,7 +23,14 @@ struct ValidationFold: Sendable {
       Set(source.classesOfRow[row].flatMap { members[$0] ?? [] }).subtracting([i]).sorted()
     }
     if relevant.allSatisfy(\.isEmpty) { return nil }
-    statistics = try await ClassStatistics(source, rows: fold.learnt, classes: fold.classes, threads: threads)
+    // The smaller part is summed.
+    let isLearnt = Set(fold.learnt)
+    let others = source.labelled.filter { !isLearnt.contains($0) }
+    let learnt =
+      others.count < fold.learnt.count
+      ? labelled.subtracting(try await Moments(source.embeddings, rows: others, threads: threads))
+      : try await Moments(source.embeddings, rows: fold.learnt, threads: threads)
+    statistics = ClassStatistics(source, all: all, rows: fold.learnt, labelled: learnt, classes: fold.classes)
     rows = source.embeddings.unitRows(fold.compared)
     raw = Self.retrieval(LinearAlgebra.gram(rows.transposed), relevant)
   }
