@@ -62,8 +62,17 @@ public struct VipsImageDecoder: ImageDecoder {
     }
   }
 
+  /// The size of a picture, upright, as its header says; nothing is decoded.
+  public func pixelSize(of source: ImageSource) throws(SimilarityError) -> PixelSize {
+    try decode(source, over: .white) {
+      ResamplingPlan($0, maximumSide: nil)
+    } render: { (plan, _, _) throws(DecodingFailure) in
+      plan.frame
+    }
+  }
+
   /// Gives what `render` makes of the picture's plan and orientation, and of the function that writes the pixels.
-  private func decode<R>(
+  func decode<R>(
     _ source: ImageSource, over background: RGBColor, plan: (PixelSize) -> ResamplingPlan, render: Render<R>
   ) throws(SimilarityError) -> R {
     let settings = VipsSettings.current
@@ -88,7 +97,7 @@ public struct VipsImageDecoder: ImageDecoder {
     }
   }
 
-  private typealias Render<R> =
+  typealias Render<R> =
     (ResamplingPlan, Orientation, ResamplingPlan.Write) throws(DecodingFailure) -> R
 
   private func decode<R>(

@@ -18,17 +18,23 @@ import Testing
   private struct Answers: Hashable {
     var records: [String: ImageRecord] = [:]
     var embeddings: [String: [Float]] = [:]
+    var searched: [String: [Float]] = [:]
+    var attachment: Data?
+    var projection: LearnedProjection?
     var codes: [[UInt8]] = []
     var columns: [[Double]] = []
     var skipped: [SkippedImage]
 
     init(_ store: SegmentStore) throws {
       skipped = try store.skipped
+      attachment = try store.attachment("a")
+      projection = try store.projection
       for segment in store.segments {
         for row in 0..<segment.rows where segment.isLive(row) {
           let id = try segment.id(row)
           records[id] = try store.record(id)
           embeddings[id] = try store.embedding(id)
+          searched[id] = try store.searchedVector(id)
         }
         try segment.verifyCodes()
         let vectors = segment.vectors
@@ -52,6 +58,9 @@ import Testing
     try store.append(EmbeddingMatrix([[0.5, 8, 9]]), [ImageRecord(id: "d", path: "/d.jpg", bytes: 5, modified: 7)])
     try store.remove(["b"])
     try store.setSkipped([SkippedImage(id: "x", code: "c", reason: "r")])
+    try store.setAttachment("a", Data("{}".utf8))
+    try store.setProjection(projection([[1, 0, 0]]))
+    try store.setProjection(projection([[1, 2, 3], [3, 2, 1]]))
     store.close()
     let expected = try Answers(SegmentStore.open(at: folder.model))
     #expect(expected.records.count == 3 && expected.skipped.count == 1)

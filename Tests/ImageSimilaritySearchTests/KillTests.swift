@@ -12,18 +12,21 @@ import Testing
   private struct Life {
     private(set) var number = 0
     private(set) var contents = Contents()
+    /// What an undo goes back to, the latest last.
+    private var earlier: [LearnedProjection?] = []
 
     /// Makes the next change here, and in a store where there is one.
     mutating func change(_ store: SegmentStore? = nil) throws {
       var random = SplitMix64(seed: UInt64(number))
-      switch random.integer(10) {
+      switch random.integer(13) {
       case 0..<5:
         let ids = Array(Set((0...random.integer(30)).map { _ in "\(random.integer(200))" })).sorted()
         let records = ids.map { ImageRecord(id: $0, path: "/\($0)", label: "\(number)") }
         let vectors = ids.map { _ in (0..<32).map { _ in random.next() } }
         try store?.append(EmbeddingMatrix(vectors), records)
         for (record, vector) in zip(records, vectors) {
-          contents.images[record.id] = Contents.Image(record: record, embedding: vector)
+          contents.images[record.id] = Contents.Image(
+            record: record, embedding: vector, searched: contents.projection?.project(vector))
         }
       case 5..<7:
         let ids = (0..<8).map { _ in "\(random.integer(200))" }
@@ -36,10 +39,37 @@ import Testing
       case 8:
         contents.skipped = [SkippedImage(id: "\(number)", code: "c", reason: "r")]
         try store?.setSkipped(contents.skipped)
+      case 9:
+        contents.attachment = Data("\(number)".utf8)
+        try store?.setAttachment("a", contents.attachment)
+      case 10:
+        earlier.append(contents.projection)
+        use(projection((0..<3 + number % 3).map { _ in (0..<32).map { _ in random.next() } }))
+        try store?.setProjection(contents.projection)
+      case 11:
+        if contents.projection == nil {
+          try store?.restoreProjection()
+        } else if earlier.count > 8 {
+          // So many are kept.
+          earlier = []
+          use(nil)
+          try store?.setProjection(nil)
+        } else {
+          use(earlier.removeLast())
+          try store?.restoreProjection()
+        }
       default:
         try store?.compactIfNeeded()
       }
       number += 1
+    }
+
+    private mutating func use(_ projection: LearnedProjection?) {
+      contents.projection = projection
+      contents.images = contents.images.mapValues { image in
+        Contents.Image(
+          record: image.record, embedding: image.embedding, searched: projection?.project(image.embedding))
+      }
     }
   }
 

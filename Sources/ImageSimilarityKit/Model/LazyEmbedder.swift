@@ -13,7 +13,7 @@ internal import Synchronization
 final class LazyEmbedder: Sendable {
   private let specification: ExtractorSpecification
   private let makeExtractor: (@Sendable (ExtractorSpecification) throws(SimilarityError) -> (any FeatureExtractor)?)?
-  private let decoder: any ImageDecoder
+  let decoder: any ImageDecoder
   private let threads: Int?
   private let model: URL
   private let made: Mutex<ImageEmbedder?>

@@ -25,6 +25,7 @@ public final class SimilarityModel: Sendable {
   public let url: URL
   let store: SegmentStore
   let embedder: LazyEmbedder
+  let maps = FeatureMapNetworks()
   let writing = AsyncTurn()
   let threads: Int
 
@@ -145,7 +146,8 @@ public final class SimilarityModel: Sendable {
 
   /// Searches rows of the store; rows that are added later are not seen.
   func search(_ rows: [any VectorSource]) -> ExactSearch {
-    ExactSearch(rows, dimension: rows.first?.vectors.dimension ?? store.searchedDimension, metric: metric, threads: threads)
+    ExactSearch(
+      rows, dimension: rows.first?.vectors.dimension ?? store.searchedDimension, metric: metric, threads: threads)
   }
 
   /// Stores pictures, in one commit.

@@ -12,7 +12,8 @@ extension ImageRecord {
   /// ``givenLabels``, or else the name of the folder that holds the picture, `""` where that has none.
   package var labels: [String] { givenLabels ?? [folderName] }
 
-  private var folderName: String {
+  /// The name of the folder that holds the picture, `""` where there is none.
+  package var folderName: String {
     let components = (path ?? id).split(separator: "/")
     return components.count > 1 ? String(components[components.count - 2]) : ""
   }

@@ -62,7 +62,7 @@ struct Export: AsyncParsableCommand {
     let url = URL(argument: output)
     let count = try model.export(to: url, as: format)
     let records = EmbeddingTable.recordsURL(beside: url).path
-    let dimension = model.extractor.fingerprint.dimension
+    let dimension = model.fingerprint.dimension
     if json {
       try sayJSON(Summary(images: count, dimension: dimension, output: url.path, records: records))
     } else {
