@@ -7,8 +7,9 @@ public import ImageSimilaritySearch
   internal import Foundation
 #endif
 
-/// Which pictures an evaluation is about. A picture's labels are the texts of the array `labels` in its metadata, or else its label,
-/// or else the name of the folder that holds it; pictures that have a label in common are relevant to each other.
+/// Which pictures an evaluation is about. A picture's labels are the texts of the array `labels` in its metadata, or else its
+/// label, or else the name of the folder that holds it; one without any of these is nothing but in the way of others. Pictures that
+/// have a label in common are relevant to each other.
 public struct EvaluatedSubset: Sendable, Hashable {
   /// The pictures that take part at all; all where nil. A half of a collection is evaluated as if it were all of it.
   public var included: RecordPredicate?

@@ -9,8 +9,8 @@ extension ImageRecord {
     return label.map { [$0] }
   }
 
-  /// ``givenLabels``, or else the name of the folder that holds the picture, `""` where that has none.
-  package var labels: [String] { givenLabels ?? [folderName] }
+  /// ``givenLabels``, or else the name of the folder that holds the picture; none where there is no folder either.
+  package var labels: [String] { givenLabels ?? [folderName].filter { !$0.isEmpty } }
 
   /// The name of the folder that holds the picture, `""` where there is none.
   package var folderName: String {

@@ -35,16 +35,6 @@ struct LabelledRows: Sendable, Equatable {
 
   func classes(of row: Int) -> ArraySlice<Int32> { classes[starts[row]..<starts[row + 1]] }
 
-  func haveOneInCommon(_ a: Int, _ b: Int) -> Bool {
-    var (i, j) = (starts[a], starts[b])
-    let (iEnd, jEnd) = (starts[a + 1], starts[b + 1])
-    while i < iEnd, j < jEnd {
-      if classes[i] == classes[j] { return true }
-      if classes[i] < classes[j] { i += 1 } else { j += 1 }
-    }
-    return false
-  }
-
   /// The other rows that have a label of `row`, ascending.
   func relevant(to row: Int) -> [UInt32] {
     let own = classes(of: row)

@@ -121,7 +121,10 @@ struct LeaveOneOut: Sendable {
           found[i] += distances
         }
       }
-      return queries.indices.map { UnfinishedRanking(row: queries[$0], relevant: relevant[$0], distances: found[$0]) }
+      return queries.indices.map { i in
+        UnfinishedRanking(
+          row: queries[i], place: search.places[queries[i]], relevant: relevant[i], distances: found[i])
+      }
     }
 
     private mutating func measure(_ rows: [UInt32], from query: Int) {
@@ -132,16 +135,10 @@ struct LeaveOneOut: Sendable {
 
     /// Counts the rows `slice`, and measures only those that their bounds do not decide.
     private mutating func compare(_ ranking: inout UnfinishedRanking, _ slice: Range<Int>) {
-      let own = search.places[ranking.row].map { Int($0) - slice.lowerBound }
       pending.removeAll(keepingCapacity: true)
-      ranking.countDecided(bounds.lower, bounds.upper, rows: slice, except: own, pending: &pending)
-      let (search, query) = (search, ranking.row)
-      pending.removeAll {
-        let row = Int(search.rows[Int($0)])
-        return row == query || search.labels.haveOneInCommon(row, query)
-      }
+      ranking.countDecided(bounds.lower, bounds.upper, rows: slice, pending: &pending)
       let rows = pending
-      measure(rows, from: query)
+      measure(rows, from: ranking.row)
       for (i, row) in rows.enumerated() { ranking.add(row, distance: distances[i]) }
     }
   }

@@ -15,54 +15,76 @@ struct UnfinishedRanking {
 
   let row: Int
   /// The relevant rows by their distances, at equal distance the lower row first, and their distances.
-  let relevant: [UInt32]
-  let distances: [Float]
+  private let relevant: [UInt32]
+  private let distances: [Float]
+  private let positions: SortedPositions
   /// `others[i]`: rows that are not relevant and have i relevant rows before them.
-  var others: [Int]
+  private var others: [Int]
+  /// Rows that are not counted, the relevant and the query itself, ascending; those before `next` have been passed.
+  private let uncounted: [UInt32]
+  private var next = 0
   /// Of the rows that are not relevant and have fewer than `nearestCount` relevant rows before them, the nearest.
   private var nearest: [(distance: Float, row: UInt32, position: Int)] = []
-  let nearestCount: Int
-  private let positions: SortedPositions
+  private let nearestCount: Int
 
-  /// - Parameter distances: those of `relevant`, which is not empty.
-  init(row: Int, relevant: [UInt32], distances: [Float]) {
-    let order = relevant.indices.sorted { (distances[$0], relevant[$0]) < (distances[$1], relevant[$1]) }
+  /// - Parameters:
+  ///   - row: the query's row.
+  ///   - place: where the query is among the rows that are ranked; nil where it is none of them.
+  ///   - relevant: ascending, not empty.
+  ///   - distances: those of `relevant`.
+  init(row: Int, place: UInt32?, relevant: [UInt32], distances: [Float]) {
     self.row = row
-    self.relevant = order.map { relevant[$0] }
-    let sorted = order.map { distances[$0] }
-    self.distances = sorted
-    positions = SortedPositions(sorted)
+    // As numbers whose order is that of the distances, then the rows; sorting these is fast.
+    let sorted = zip(relevant, distances).map { row, distance in
+      let bits = distance.bitPattern
+      return UInt64(bits & 0x8000_0000 == 0 ? bits | 0x8000_0000 : ~bits) << 32 | UInt64(row)
+    }.sorted()
+    self.relevant = sorted.map { UInt32(truncatingIfNeeded: $0) }
+    self.distances = sorted.map { key in
+      let bits = UInt32(key >> 32)
+      return Float(bitPattern: bits & 0x8000_0000 == 0 ? ~bits : bits & 0x7FFF_FFFF)
+    }
+    positions = SortedPositions(self.distances)
     others = [Int](repeating: 0, count: relevant.count + 1)
+    uncounted =
+      place.map { place in
+        let before = relevant.prefix { $0 < place }
+        return before + [place] + relevant[before.count...]
+      } ?? relevant
     nearestCount = min(Self.firstRanks, relevant.count)
   }
 
   /// Rows beyond this distance are not among the nearest any more.
-  var reach: Float { nearest.count < nearestCount ? .infinity : nearest[nearestCount - 1].distance }
+  private var reach: Float { nearest.count < nearestCount ? .infinity : nearest[nearestCount - 1].distance }
 
   /// Counts those of the rows `rows` whose bounds say for certain between which relevant rows they are, and that they are not
-  /// among the nearest; appends the others to `pending`.
-  ///
-  /// Relevant rows are always among these, because their distances are within their bounds.
+  /// among the nearest; appends the others that are to be counted to `pending`.
   ///
   /// - Parameters:
+  ///   - rows: those after the rows of the call before.
   ///   - lower: bounds of the distances of the rows, at least one a row; NaN where nothing is known.
-  ///   - own: the place of the query itself in `rows`.
-  mutating func countDecided(
-    _ lower: [Float], _ upper: [Float], rows: Range<Int>, except own: Int?, pending: inout [UInt32]
-  ) {
-    let (distances, positions, nearestCount, reach, own) = (distances, positions, nearestCount, reach, own ?? -1)
+  mutating func countDecided(_ lower: [Float], _ upper: [Float], rows: Range<Int>, pending: inout [UInt32]) {
+    let (distances, positions, nearestCount, reach) = (distances, positions, nearestCount, reach)
     let (relevant, lower, upper) = (distances.span, lower.span, upper.span)
+    let uncounted = uncounted
+    var next = next
     var others = others.mutableSpan
     for i in 0..<rows.count {
+      let row = UInt32(rows.lowerBound + i)
+      if next < uncounted.count, uncounted[next] == row {
+        next += 1
+        continue
+      }
       let position = positions.lowerBound(relevant, lower[i])
       // NaN is before nothing.
       let isDecided = position == relevant.count || upper[i] < relevant[position]
-      if isDecided, position >= nearestCount || lower[i] > reach, i != own {
+      if isDecided, position >= nearestCount || lower[i] > reach {
         others[position] += 1
       } else {
-        pending.append(UInt32(rows.lowerBound + i))
+        pending.append(row)
       }
     }
+    self.next = next
   }
 
   /// Counts a row that is not relevant.

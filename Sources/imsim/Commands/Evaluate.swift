@@ -17,7 +17,10 @@ struct Evaluate: AsyncParsableCommand {
 
       The measures are means over the queries; those over classes count each class the same. The brackets are confidence \
       intervals by the bootstrap over the queries. Several models are compared on the pictures, by their ids, that all of them \
-      hold, and each with the first; p says how likely so large a difference would be by chance.
+      hold, and each with the first; p says how likely a difference at least as large would be between models that are equally good.
+
+      A model that has been fitted knows the pictures it learnt from, and finds these better than others: choose others with --where, \
+      or see the figures of 'imsim fit', which are of pictures that were kept apart.
 
       Examples:
         imsim evaluate photos.imsim
@@ -32,7 +35,7 @@ struct Evaluate: AsyncParsableCommand {
 
   @OptionGroup var evaluation: EvaluationArguments
 
-  @Flag(help: "Compare each model that has been fitted with the embeddings that its network made.")
+  @Flag(help: "Compare models that have been fitted with the embeddings that their networks made.")
   var raw = false
 
   @Option(help: "Show so many of the worst classes, and what is found in their place.")
@@ -59,7 +62,12 @@ struct Evaluate: AsyncParsableCommand {
     var entries: [EvaluatedModel] = []
     for name in models {
       let model = try await SimilarityModel.open(at: URL(argument: name))
-      if raw { entries.append(EvaluatedModel(model, name: "\(name) (raw)", isRaw: true)) }
+      if raw {
+        if try model.projection == nil {
+          throw ValidationError("--raw is for models that have been fitted, and \(name) has not")
+        }
+        entries.append(EvaluatedModel(model, name: "\(name) (raw)", isRaw: true))
+      }
       entries.append(EvaluatedModel(model, name: name))
     }
     let (models, options, subset) = (entries, evaluation.options, evaluation.subset)
