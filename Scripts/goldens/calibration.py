@@ -45,10 +45,12 @@ def logistic(distances, same, weights):
 
 
 def reliability(probabilities, same, weights):
-    """Bins of equal weight in the order of the probabilities; those of one probability in the bin of the first."""
+    """Bins of equal mass in the order of the probabilities, where both outcomes have half of it; those of one probability in
+    the bin of the first."""
     order = np.argsort(probabilities, kind="stable")
     p, y, w = probabilities[order], same[order], weights[order] / weights.sum()
-    bins = np.minimum(BINS - 1, ((np.cumsum(w) - w / 2) * BINS).astype(int))
+    mass = np.where(y, w / w[y].sum(), w / w[~y].sum()) / 2
+    bins = np.minimum(BINS - 1, ((np.cumsum(mass) - mass / 2) * BINS).astype(int))
     first = np.searchsorted(p, p, side="left")
     bins = bins[first]
     error, found = 0, []

@@ -89,6 +89,22 @@ public struct NetworkExtractor: FeatureExtractor {
     try FoldedNetwork(backbone, weights: source, layer: layer, preprocessing: preprocessing)
   }
 
+  /// The network up to the pooled embedding, for pictures of another size.
+  func pooledPlan(inputSize: PixelSize) throws(SimilarityError) -> NetworkPlan {
+    guard inputSize != plan.inputSize || layer != .pooled else { return plan }
+    guard backbone.takesAnySize || inputSize == backbone.inputSize else {
+      throw SimilarityError(
+        .invalidArgument, "\(backbone.name) takes pictures of \(backbone.inputSize) alone, not of \(inputSize)")
+    }
+    return try NetworkPlan(
+      backbone, layer: .pooled, parameters: NetworkParameters(file: source), preprocessing: preprocessing,
+      precision: Precision(fingerprint: specification.fingerprint.precision) ?? .fp32,
+      calibration: Calibration(storedIn: specification), inputSize: inputSize)
+  }
+
+  /// Whether ``featureMaps(inputSize:)`` takes sizes other than the extractor's own.
+  package var takesAnySize: Bool { backbone.takesAnySize }
+
   public func makeWorkspace() -> NetworkWorkspace { NetworkWorkspace(plan: plan) }
 
   public func extract(

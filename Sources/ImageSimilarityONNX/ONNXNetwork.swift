@@ -25,6 +25,8 @@ public struct ONNXNetwork: Backbone {
   static let architecture = "onnx"
   public let inputSize: PixelSize
   public let preprocessing: Preprocessing
+  /// Shapes are part of what was read.
+  public let takesAnySize = false
   /// The name of the tensor that is the embedding.
   public let embedding: String
   /// Why this tensor, and what is made of it, in one sentence.

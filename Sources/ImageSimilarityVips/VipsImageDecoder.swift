@@ -72,7 +72,7 @@ public struct VipsImageDecoder: ImageDecoder {
   }
 
   /// Gives what `render` makes of the picture's plan and orientation, and of the function that writes the pixels.
-  private func decode<R>(
+  func decode<R>(
     _ source: ImageSource, over background: RGBColor, plan: (PixelSize) -> ResamplingPlan, render: Render<R>
   ) throws(SimilarityError) -> R {
     let settings = VipsSettings.current
@@ -97,7 +97,7 @@ public struct VipsImageDecoder: ImageDecoder {
     }
   }
 
-  private typealias Render<R> =
+  typealias Render<R> =
     (ResamplingPlan, Orientation, ResamplingPlan.Write) throws(DecodingFailure) -> R
 
   private func decode<R>(

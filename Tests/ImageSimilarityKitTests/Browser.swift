@@ -35,7 +35,7 @@ final class Browser {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let (toPath, fromPath) = (folder.appending(path: "to").path, folder.appending(path: "from").path)
     for path in [toPath, fromPath] {
-      guard mkfifo(path, 0o600) == 0 else { throw Failure(description: "cannot make a pipe at \(path)") }
+      guard unsafe mkfifo(path, 0o600) == 0 else { throw Failure(description: "cannot make a pipe at \(path)") }
     }
     process.executableURL = URL(filePath: "/bin/sh")
     process.arguments = [

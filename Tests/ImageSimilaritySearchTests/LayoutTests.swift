@@ -80,15 +80,15 @@ import Testing
   }
 
   @Test func findsCommunities() {
-    // A ring of five complete graphs of 3 to 7 vertices, and a vertex alone.
+    // A ring of five complete graphs of 6 to 10 vertices, and a vertex alone.
     var nearest: [[Int32]] = []
     var expected: [Int] = []
-    for size in 3...7 {
+    for size in 6...10 {
       let start = nearest.count
       for i in 0..<size { nearest.append((0..<size).filter { $0 != i }.map { Int32(start + $0) }) }
-      expected += Array(repeating: 7 - size, count: size)
+      expected += Array(repeating: 10 - size, count: size)
     }
-    let starts = [0, 3, 7, 12, 18]
+    let starts = [0, 6, 13, 21, 30]
     for (i, start) in starts.enumerated() { nearest[start].append(Int32(starts[(i + 1) % 5] + 1)) }
     nearest.append([])
     let links = NeighborLinks(nearest: nearest)

@@ -608,11 +608,43 @@ import Testing
     }
   }
 
+  @Test func thresholds() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    #expect(try imsim("index", Self.photos.path, "--model", "m").code == 0)
+    // All pictures lie in one folder, so there are no two kinds of things.
+    let learned = try imsim("thresholds", "m", "--precision", "0.5", "--json")
+    #expect(learned.code == 0 && learned.error.contains("the same kind of thing: there is nothing to learn from"))
+    let same = try #require(try objects(learned.output).first?["same_picture"] as? [String: Any])
+    #expect(same["source"] as? String == "edited-copies" && same["positives"] as? Int == 54)
+    let rows = try #require(same["thresholds"] as? [[String: Any]])
+    #expect(rows.map { $0["wanted"] as? Double } == [0.5, 0.9, 0.95, 0.99, 0.999])
+    #expect((rows[0]["distance"] as? Double ?? 0) >= (rows[1]["distance"] as? Double ?? 9))
+    let quality = try #require(same["quality"] as? [String: Any])
+    #expect(quality["expected_calibration_error"] as? Double ?? 1 < 0.1)
+
+    let pairs = "arena-arles.jpg,arena-rome.jpg,1\ncoffee.jpg,moose.jpg,0\nbison.jpg,rocket.jpg,0\n"
+    try Data(pairs.utf8).write(to: folder.appending(path: "pairs.csv"))
+    let judged = try imsim("thresholds", "m", "--pairs", "pairs.csv", "--kind-pairs", "pairs.csv")
+    #expect(judged.code == 0, "\(judged.error)")
+    for text in ["the same picture", "the same kind of thing", "0.999", "expected calibration error", "(pairs)"] {
+      #expect(judged.output.contains(text))
+    }
+    for (arguments, code, message) in [
+      (["m", "--pairs", "none.csv"], 1, "none.csv"), (["m", "--precision", "1.5"], 2, "--precision"),
+      (["m", "--confidence", "0.2"], 2, "--confidence"), (["m", "--base-rate", "0.1"], 2, "--base-rate"),
+      (["none.imsim"], 1, "none.imsim"),
+    ] as [([String], Int32, String)] {
+      let result = try imsim(["thresholds"] + arguments)
+      #expect(result.code == code && result.error.contains(message), "\(arguments): \(result.code) \(result.error)")
+    }
+  }
+
   @Test func helpHasExamples() throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     for command in [
       "index", "query", "graph", "embed", "evaluate", "remove", "records", "info", "calibrate", "backbones", "bench",
       "bench-search", "doctor", "demo", "repair", "upgrade", "export", "import",
+      "thresholds",
     ] {
       let help = try imsim(command, "--help")
       #expect(help.code == 0 && help.output.contains("imsim \(command)") && help.output.contains("Example"))

@@ -1,5 +1,11 @@
-public import ImageSimilarityCore
+internal import ImageSimilarityCore
 public import ImageSimilaritySearch
+
+#if canImport(FoundationEssentials)
+  internal import FoundationEssentials
+#else
+  internal import Foundation
+#endif
 
 extension SimilarityModel {
   /// Learns from labels which differences between pictures matter, and searches accordingly from now on, in one commit.

@@ -39,9 +39,10 @@ public struct KindCalibrationOptions: Sendable, Hashable {
 }
 
 extension SimilarityModel {
-  /// Learns what distances say about "the same kind of thing" from labels: a pair is the same where both pictures have one label.
+  /// Learns what distances say about "the same kind of thing" from labels: a pair is the same where both pictures have one label
+  /// or, of several, one in common.
   ///
-  /// A picture's label is that of its record, or else the name of its folder; pictures with neither are left out, and counted in
+  /// A picture's labels are those of its record, or else the name of its folder; pictures with neither are left out, and counted in
   /// ``SimilarityCalibration/Part/leftOut``. Of the pictures, `queries` are taken at random, each in turn leaves the model and
   /// asks for its nearest neighbours. The probability is that of one of these pairs; one random pair a query is there as well, so
   /// that great distances are known, too.
@@ -64,9 +65,13 @@ extension SimilarityModel {
     _ options: KindCalibrationOptions, progress: ((Int, Int) -> Void)? = nil
   ) async throws -> CalibrationPairs {
     precondition(options.queries >= 1 && options.neighbors >= 1, "a calibration needs queries and their neighbours")
-    var labels: [String: String] = [:]
+    var labels: [String: Set<String>] = [:]
     let all = try ids
-    for id in all { labels[id] = try record(id).flatMap { $0.label ?? Self.folder(of: $0) } }
+    for id in all {
+      let known = try record(id)?.labels.filter { !$0.isEmpty } ?? []
+      if !known.isEmpty { labels[id] = Set(known) }
+    }
+    func isSame(_ a: String, _ b: String) -> Bool { !(labels[a] ?? []).isDisjoint(with: labels[b] ?? []) }
     let labeled = all.filter { labels[$0] != nil }
     var random = SplitMix64(state: options.seed)
     let queries = labeled.shuffled(using: &random).prefix(options.queries)
@@ -75,12 +80,11 @@ extension SimilarityModel {
     for (group, id) in queries.enumerated() {
       try Task.checkCancellation()
       let hits = try await query(.id(id), k: options.neighbors + 1).filter { $0.id != id }.prefix(options.neighbors)
-      for hit in hits {
-        guard let label = labels[hit.id] else { continue }
-        samples.append(JudgedDistance(distance: hit.distance, isSame: label == labels[id], group: group))
+      for hit in hits where labels[hit.id] != nil {
+        samples.append(JudgedDistance(distance: hit.distance, isSame: isSame(id, hit.id), group: group))
       }
       if let other = labeled.randomElement(using: &random), other != id {
-        randomPairs.append(JudgedPair(id, other, isSame: labels[id] == labels[other]))
+        randomPairs.append(JudgedPair(id, other, isSame: isSame(id, other)))
       }
       progress?(group + 1, queries.count)
     }
@@ -136,12 +140,6 @@ extension SimilarityModel {
           group: group(pair)))
     }
     return samples
-  }
-
-  /// The name of the folder that a picture lies in.
-  private static func folder(of record: ImageRecord) -> String? {
-    let components = (record.path ?? record.id).split(separator: "/")
-    return components.count > 1 ? String(components[components.count - 2]) : nil
   }
 }
 

@@ -25,6 +25,7 @@ public final class SimilarityModel: Sendable {
   public let url: URL
   let store: SegmentStore
   let embedder: LazyEmbedder
+  let maps = FeatureMapNetworks()
   let writing = AsyncTurn()
   let threads: Int
 

@@ -1,4 +1,4 @@
-public import ImageSimilaritySearch
+internal import ImageSimilaritySearch
 
 /// The labels of a model's pictures by id, from where they are known.
 public struct PictureLabels: Sendable, Hashable {

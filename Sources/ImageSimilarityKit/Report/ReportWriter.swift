@@ -65,7 +65,7 @@ struct ReportWriter: ~Copyable {
       <meta name="referrer" content="no-referrer">
       <meta name="color-scheme" content="light dark">
       <meta name="generator" content="ImageSimilarityKit \(Version.current)">
-      <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns=%22http://www.w3.org/2000/svg%22/%3E">
+      <link rel="icon" href="data:,">
       <title>\(report.title)</title>
       <style>\(HTML(trusted: ReportStyle.text))</style>
       </head>

@@ -26,11 +26,15 @@ public protocol Backbone: Sendable {
   var inputSize: PixelSize { get }
   /// What the usual weights expect of pixels.
   var preprocessing: Preprocessing { get }
+  /// Whether ``build(_:)`` describes the network for pictures of any size, not only ``inputSize``. True unless stated.
+  var takesAnySize: Bool { get }
 
   func build(_ network: inout NetworkBuilder) -> BackboneOutputs
 }
 
 extension Backbone {
+  public var takesAnySize: Bool { true }
+
   /// The length of the embedding that each layer gives.
   public var outputDimensions: [EmbeddingLayer: Int] {
     var network = NetworkBuilder(inputSize: inputSize)

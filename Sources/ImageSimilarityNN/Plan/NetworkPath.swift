@@ -9,6 +9,12 @@ struct NetworkPath {
   /// The embedding.
   let output: NetworkBuilder.Value
 
+  /// The map that the embedding is the mean of; nil where it is something else.
+  var map: NetworkBuilder.Value? {
+    guard let last = nodes.last, case .globalAveragePool = last.layer else { return nil }
+    return last.inputs[0]
+  }
+
   init(_ network: NetworkBuilder, to output: NetworkBuilder.Value) {
     var needed: Set = [output]
     var nodes: [NetworkBuilder.Node] = []
@@ -23,8 +29,10 @@ struct NetworkPath {
   }
 
   /// Throws ``SimilarityError/Code/weightsMismatch`` where the tensors are not exactly those of the network.
-  init(_ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters) throws(SimilarityError) {
-    var network = NetworkBuilder(inputSize: backbone.inputSize)
+  init(
+    _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, inputSize: PixelSize? = nil
+  ) throws(SimilarityError) {
+    var network = NetworkBuilder(inputSize: inputSize ?? backbone.inputSize)
     let outputs = backbone.build(&network)
     guard let target = layer == .pooled ? outputs.pooled : outputs.scores else {
       throw SimilarityError(.invalidArgument, "\(backbone.name) has no layer '\(layer.rawValue)'")

@@ -21,8 +21,30 @@ extension NetworkPlan {
     pixels: Span<UInt8>, count: Int, workspace: NetworkWorkspace, embeddings: inout MutableSpan<Float>,
     observer: Observer? = nil
   ) {
-    precondition(pixels.count == count * inputSize.area * 3, "the pictures are \(inputSize), 3 channels")
     precondition(embeddings.count == count * dimension, "an embedding has \(dimension) elements")
+    unsafe forEachPicture(pixels, count: count, workspace, observer) { context, picture in
+      let vector = unsafe context.pixel(output, picture: picture).assumingMemoryBound(to: Float.self)
+      for i in 0..<dimension { unsafe embeddings[picture * dimension + i] = vector[i] }
+    }
+  }
+
+  /// Computes the convolutional maps that the embeddings are the means of, `[count, height, width, channels]`.
+  ///
+  /// - Precondition: The plan has a ``map``.
+  func run(pixels: Span<UInt8>, count: Int, workspace: NetworkWorkspace, maps: inout MutableSpan<Float>) {
+    guard let map else { preconditionFailure("the embedding is the mean of a map") }
+    precondition(maps.count == count * map.count, "a map has \(map.count) elements")
+    unsafe forEachPicture(pixels, count: count, workspace, nil) { context, picture in
+      unsafe map.copy(context, picture: picture, to: &maps, at: picture * map.count)
+    }
+  }
+
+  /// Runs the network, and calls `body` with each picture while its results are in the arena.
+  @unsafe private func forEachPicture(
+    _ pixels: Span<UInt8>, count: Int, _ workspace: NetworkWorkspace, _ observer: Observer?,
+    _ body: (_ context: StepContext, _ picture: Int) -> Void
+  ) {
+    precondition(pixels.count == count * inputSize.area * 3, "the pictures are \(inputSize), 3 channels")
     precondition(workspace.arena.count == arenaBytes, "the workspace belongs to another plan")
     guard count > 0 else { return }
     unsafe pixels.withUnsafeBufferPointer { rgb in
@@ -34,10 +56,7 @@ extension NetworkPlan {
       for first in stride(from: 0, to: count, by: group) {
         let pictures = first..<min(first + group, count)
         unsafe run(segment: segments.count - 1, pictures: pictures, &context, observer)
-        for picture in pictures {
-          let vector = unsafe context.pixel(output, picture: picture).assumingMemoryBound(to: Float.self)
-          for i in 0..<dimension { unsafe embeddings[picture * dimension + i] = vector[i] }
-        }
+        for picture in pictures { unsafe body(context, picture) }
       }
     }
   }
@@ -124,5 +143,33 @@ extension NetworkPlan.Observed {
       context.pixel(output, picture: picture, row: rows.lowerBound).assumingMemoryBound(to: Float.self), output.pixel,
       output.row, Int32(rows.count), Int32(width), Int32(channels), &low, &high)
     return (low, high)
+  }
+}
+
+extension NetworkPlan.MapOutput {
+  /// Writes a picture's map, `[height, width, channels]` without gaps, to `maps` from element `start` on.
+  @unsafe fileprivate func copy(
+    _ context: StepContext, picture: Int, to maps: inout MutableSpan<Float>, at start: Int
+  ) {
+    let first = unsafe context.pixel(slot, picture: picture)
+    for y in 0..<height {
+      for x in 0..<width {
+        let (from, to) = (y * slot.row + x * slot.pixel, start + (y * width + x) * channels)
+        switch slot.element {
+        case .fp32:
+          let values = unsafe first.assumingMemoryBound(to: Float.self) + from
+          for i in 0..<channels { unsafe maps[to + i] = values[i] }
+        case .bf16:
+          let values = unsafe first.assumingMemoryBound(to: UInt16.self) + from
+          for i in 0..<channels { maps[to + i] = unsafe Float(bitPattern: UInt32(values[i]) << 16) }
+        case .u8:
+          guard let quantization else { preconditionFailure("stored bytes have a meaning") }
+          let values = unsafe first.assumingMemoryBound(to: UInt8.self) + from
+          for i in 0..<channels {
+            maps[to + i] = unsafe quantization.scale * Float(Int(values[i]) - quantization.zero)
+          }
+        }
+      }
+    }
   }
 }

@@ -62,11 +62,24 @@ package final class NetworkPlan: Sendable {
     var blocks: [Block]
   }
 
+  /// The convolutional map that the output is the mean of.
+  struct MapOutput: Sendable {
+    var slot: ArenaLayout.Slot
+    var height: Int
+    var width: Int
+    var channels: Int
+    var quantization: Quantization?
+
+    var count: Int { height * width * channels }
+  }
+
   let inputSize: PixelSize
   let segments: [Segment]
   let output: ArenaLayout.Slot
   /// Length of the embedding.
   let dimension: Int
+  /// nil where the output is no mean of a map.
+  let map: MapOutput?
   /// Bytes of a worker's arena: activations, then what steps need beside them.
   let arenaBytes: Int
   let constants: Constants
@@ -78,13 +91,15 @@ package final class NetworkPlan: Sendable {
 
   /// Prepares the network between the picture and `layer`.
   ///
+  /// - Parameter inputSize: The backbone's where nil.
+  ///
   /// Throws ``SimilarityError/Code/weightsMismatch`` where the tensors are not exactly those of the network.
   convenience init(
     _ backbone: any Backbone, layer: EmbeddingLayer, parameters: NetworkParameters, preprocessing: Preprocessing,
-    precision: Precision, calibration: Calibration?
+    precision: Precision, calibration: Calibration?, inputSize: PixelSize? = nil
   ) throws(SimilarityError) {
     try self.init(
-      NetworkPath(backbone, layer: layer, parameters: parameters), parameters: parameters,
+      NetworkPath(backbone, layer: layer, parameters: parameters, inputSize: inputSize), parameters: parameters,
       preprocessing: preprocessing, precision: precision, calibration: calibration)
   }
 
@@ -101,6 +116,11 @@ package final class NetworkPlan: Sendable {
     self.output = compiler.arena.slot(path.output)
     precondition(output.element == .fp32, "the embedding is pooled or linear")
     self.dimension = path.output.channels
+    self.map = path.map.map { map in
+      MapOutput(
+        slot: compiler.arena.slot(map), height: map.height, width: map.width, channels: map.channels,
+        quantization: compiler.quantizations[map])
+    }
     self.arenaBytes = compiler.arena.count + compiler.scratchBytes
     self.constants = Constants(memory: compiler.constants)
   }

@@ -20,7 +20,8 @@ public struct CalibrationQuality: Sendable, Hashable, Codable {
     public var pairs: Int
   }
 
-  /// The reliability curve: bins of about equal weight, by ascending probability.
+  /// The reliability curve: by ascending probability, bins of about equal mass, of which pairs that are the same have one half
+  /// and pairs that are different the other, so that the rarer ones are seen as well.
   public var bins: [Bin]
   /// The mean distance between what was said and what was so: `sum(share * |observed - probability|)` over the bins (Naeini,
   /// Cooper, Hauskrecht, 2015; Guo, Pleiss, Sun, Weinberger, On Calibration of Modern Neural Networks, 2017).
@@ -46,7 +47,7 @@ public struct CalibrationQuality: Sendable, Hashable, Codable {
   /// Compares probabilities with outcomes.
   ///
   /// Bins are cut from the pairs in the order of their probabilities: a pair belongs to the bin in which the middle of its
-  /// weight lies, and pairs of one probability to the bin of their first. All figures are 0 where there are no pairs.
+  /// mass lies, and pairs of one probability to the bin of their first. All figures are 0 where there are no pairs.
   ///
   /// - Parameters:
   ///   - probabilities: from 0 to 1.
@@ -61,7 +62,9 @@ public struct CalibrationQuality: Sendable, Hashable, Codable {
       "each probability has an outcome and a weight")
     let total = weights.reduce(0, +)
     let order = probabilities.indices.sorted { (probabilities[$0], $0) < (probabilities[$1], $1) }
-    var (before, squares, logarithms, same) = (0.0, 0.0, 0.0, 0.0)
+    let same = probabilities.indices.reduce(0) { $0 + (outcomes[$1] ? weights[$1] / total : 0) }
+    let areMixed = outcomes.contains(true) && outcomes.contains(false)
+    var (before, squares, logarithms) = (0.0, 0.0, 0.0)
     var found: [Bin] = []
     var (current, last) = (-1, Double.nan)
     for i in order {
@@ -69,9 +72,9 @@ public struct CalibrationQuality: Sendable, Hashable, Codable {
       squares += weight * (p - outcome) * (p - outcome)
       // A probability of 0 for what was so costs as much as 1e-15.
       logarithms -= weight * log(max(outcomes[i] ? p : 1 - p, 1e-15))
-      same += weight * outcome
-      let bin = min(bins - 1, Int((before + weight / 2) * Double(bins)))
-      before += weight
+      let mass = areMixed ? weight / (2 * (outcomes[i] ? same : 1 - same)) : weight
+      let bin = min(bins - 1, Int((before + mass / 2) * Double(bins)))
+      before += mass
       if p != last, bin != current {
         current = bin
         found.append(Bin(probability: 0, observed: 0, share: 0, pairs: 0))

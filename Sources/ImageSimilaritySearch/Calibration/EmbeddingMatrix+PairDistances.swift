@@ -8,11 +8,11 @@ extension EmbeddingMatrix {
   package func distances(toRowsOf others: EmbeddingMatrix, metric: Metric) -> [Float] {
     precondition(rows == others.rows && dimension == others.dimension, "pairs of rows come from matrices of one shape")
     let (norms, otherNorms) = (squaredNorms(), others.squaredNorms())
-    var work = [0.0]
-    var found = [Float(0)]
+    var work: [Double] = []
+    var found: [Float] = []
     return (0..<rows).map { row in
       distances(
-        ofRows: row..<row + 1, squaredNorms: norms, to: row, of: others, squaredNorm: otherNorms[row], metric: metric,
+        ofRows: [UInt32(row)], squaredNorms: norms, to: row, of: others, squaredNorm: otherNorms[row], metric: metric,
         work: &work, into: &found)
       return found[0]
     }

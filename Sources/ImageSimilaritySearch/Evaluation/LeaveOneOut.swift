@@ -72,6 +72,9 @@ struct LeaveOneOut: Sendable {
 
   /// One thread's work and its memory.
   private struct TileScan {
+    /// Rows that stay in the cache while all queries of a tile are compared with them.
+    private static let rowsPerStep = 64
+
     private let search: LeaveOneOut
     private var bounds: DistanceBounds
     private var pending: [UInt32] = []
@@ -85,14 +88,11 @@ struct LeaveOneOut: Sendable {
 
     /// Those of queries to which something is relevant, with their numbers among all queries.
     mutating func rankings(of queries: ArraySlice<Int>) -> [(number: Int, ranking: RankedQuery)] {
-      var numbers: [Int] = []
-      var unfinished: [UnfinishedRanking] = []
-      for number in queries.indices {
-        guard let ranking = begin(queries[number]) else { continue }
-        numbers.append(number)
-        unfinished.append(ranking)
+      let numbers = queries.indices.filter { number in
+        search.labels.relevant(to: queries[number]).contains { search.places[Int($0)] != nil }
       }
-      if unfinished.isEmpty { return [] }
+      if numbers.isEmpty { return [] }
+      var unfinished = begin(numbers.map { queries[$0] })
       bounds.setQueries(unfinished.map(\.row)[...], of: search.embeddings, squaredNorms: search.squaredNorms)
       for start in stride(from: 0, to: search.database.rows, by: DistanceBounds.rows) {
         let slice = start..<min(start + DistanceBounds.rows, search.database.rows)
@@ -109,11 +109,19 @@ struct LeaveOneOut: Sendable {
       }
     }
 
-    private mutating func begin(_ query: Int) -> UnfinishedRanking? {
-      let relevant = search.labels.relevant(to: query).compactMap { search.places[Int($0)] }
-      if relevant.isEmpty { return nil }
-      measure(relevant, from: query)
-      return UnfinishedRanking(row: query, relevant: relevant, distances: distances)
+    /// Measures the rows that are relevant to each query, a few rows at a time for all queries, so that they stay in the cache.
+    private mutating func begin(_ queries: [Int]) -> [UnfinishedRanking] {
+      let relevant = queries.map { search.labels.relevant(to: $0).compactMap { search.places[Int($0)] } }
+      var found = [[Float]](repeating: [], count: queries.count)
+      for end in stride(from: Self.rowsPerStep, to: search.database.rows + Self.rowsPerStep, by: Self.rowsPerStep) {
+        for (i, query) in queries.enumerated() {
+          let rows = relevant[i][found[i].count...].prefix { $0 < end }
+          if rows.isEmpty { continue }
+          measure(Array(rows), from: query)
+          found[i] += distances
+        }
+      }
+      return queries.indices.map { UnfinishedRanking(row: queries[$0], relevant: relevant[$0], distances: found[$0]) }
     }
 
     private mutating func measure(_ rows: [UInt32], from query: Int) {

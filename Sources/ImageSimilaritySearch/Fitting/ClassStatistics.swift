@@ -60,7 +60,7 @@ struct ClassStatistics: Sendable {
   private static let parts = 4
 
   /// The statistics of `rows`, in which the classes `classes` are learnt.
-  init(_ source: LabelledRows, rows: [Int], classes: [Int], threads: Int) async throws {
+  init(_ source: TaughtRows, rows: [Int], classes: [Int], threads: Int) async throws {
     let dimension = source.embeddings.dimension
     let isLabelled = rows.map { !source.classesOfRow[$0].isEmpty }
     let labelledRows = zip(rows, isLabelled).filter(\.1).map(\.0)

@@ -40,7 +40,7 @@ public enum ProjectionFit {
       "the limits of a fit are positive")
     let clock = ContinuousClock()
     let start = clock.now
-    let source = try LabelledRows(embeddings, labels: labels)
+    let source = try TaughtRows(embeddings, labels: labels)
     let learnable = source.learnable
     let codes = ClassCodes(
       classes: learnable.count, maximumDimension: options.maximumClassDimension, seed: options.seed)
@@ -101,7 +101,7 @@ public enum ProjectionFit {
   // MARK: Cross-validation
 
   private static func choose(
-    _ source: LabelledRows, options: FitOptions, threads: Int, progress: Progress?
+    _ source: TaughtRows, options: FitOptions, threads: Int, progress: Progress?
   ) async throws -> Choice {
     let limit = options.maximumValidationRows
     var images: ValidationFold?

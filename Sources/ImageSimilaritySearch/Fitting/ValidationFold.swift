@@ -10,7 +10,7 @@ struct ValidationFold: Sendable {
   let raw: FitReport.Retrieval
 
   /// Nil where no compared row has another of its label.
-  init?(_ source: LabelledRows, _ fold: Fold, threads: Int) async throws {
+  init?(_ source: TaughtRows, _ fold: Fold, threads: Int) async throws {
     var members: [Int: [Int]] = [:]
     for (i, row) in fold.compared.enumerated() {
       for c in source.classesOfRow[row] { members[c, default: []].append(i) }

@@ -84,17 +84,28 @@ struct Thresholds: AsyncParsableCommand {
     let model = try await SimilarityModel.open(at: url, extractor: extractor, options: .commandLine)
     var calibration = SimilarityCalibration(of: model)
     var problems: [String] = []
-    calibration.samePicture = try await part("the same picture", &problems) { [self] progress in
-      if let pairs { return try await judged(pairs, model) }
+    if let pairs {
+      calibration.samePicture = try await judged(pairs, model)
+    } else {
       var options = CopyCalibrationOptions()
       options.pictures = pictures
-      return try await model.calibrateSamePicture(options) { progress("copies of pictures: \($0) of \($1)") }
+      calibration.samePicture = try await part("the same picture", &problems) { [options] progress in
+        try await model.calibrateSamePicture(options) { progress("copies of pictures: \($0) of \($1)") }
+      }
     }
-    calibration.sameKind = try await part("the same kind of thing", &problems) { [self] progress in
-      if let kindPairs { return try await judged(kindPairs, model) }
-      return try await model.calibrateSameKind { progress("pictures and their neighbours: \($0) of \($1)") }
+    if let kindPairs {
+      calibration.sameKind = try await judged(kindPairs, model)
+    } else {
+      calibration.sameKind = try await part("the same kind of thing", &problems) { progress in
+        try await model.calibrateSameKind { progress("pictures and their neighbours: \($0) of \($1)") }
+      }
     }
     for problem in problems { warn(problem) }
+    if calibration.sameKind?.source == .labels, model.fingerprint.projection != nil {
+      warn(
+        "the model has learnt a metric; where it learnt it from these labels, other pictures fit it less well, and 'the same "
+          + "kind of thing' is less probable than it says")
+    }
     if calibration.samePicture == nil, calibration.sameKind == nil { throw ExitCode(1) }
     try await model.setSimilarityCalibration(calibration)
     let tables = [
@@ -117,11 +128,10 @@ struct Thresholds: AsyncParsableCommand {
   ) async throws -> SimilarityCalibration.Part? {
     let line = ProgressLine()
     do {
-      let learned = try await interruptible {
+      return try await interruptible {
         defer { line.clear() }
         return try await learn { text in line.show { _ in text } }
       }
-      return learned
     } catch let error as SimilarityError where error.code == .invalidArgument {
       problems.append("\(name): \(error.message)")
       return nil

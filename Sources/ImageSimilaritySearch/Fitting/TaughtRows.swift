@@ -1,7 +1,7 @@
 import ImageSimilarityCore
 
 /// Rows and what is known of them.
-struct LabelledRows: Sendable {
+struct TaughtRows: Sendable {
   let embeddings: EmbeddingMatrix
   /// The classes of each row, ascending; none where nothing is known.
   let classesOfRow: [[Int]]
@@ -57,7 +57,7 @@ struct Fold: Sendable {
   var compared: [Int]
 }
 
-extension LabelledRows {
+extension TaughtRows {
   /// Half of the images of each class, or as many as `limit` allows, are compared by a projection from the others. Nil
   /// where there are no two classes of four images.
   func heldOutImages(limit: Int, seed: UInt64) -> Fold? {
