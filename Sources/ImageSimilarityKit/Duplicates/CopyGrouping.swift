@@ -54,7 +54,9 @@ struct CopyGrouping {
     let members = (first.members + second.members).sorted()
     var middles: [Int] = []
     for middle in [first.middle, second.middle, a, b] where !middles.contains(middle) { middles.append(middle) }
-    guard let joined = middles.lazy.compactMap({ around($0, members) }).first else { return }
+    var found: Cluster?
+    for middle in middles where found == nil { found = around(middle, members) }
+    guard let joined = found else { return }
     clusters[clusterOf[a] ?? a] = nil
     clusters[clusterOf[b] ?? b] = nil
     clusters[members[0]] = joined
@@ -96,7 +98,7 @@ struct CopyGrouping {
     return (0..<Self.grid * Self.grid).map { (i: Int) -> Float? in
       let x = (Double(i % Self.grid) + 0.5) / Double(Self.grid)
       let y = (Double(i / Self.grid) + 0.5) / Double(Self.grid)
-      let point = alignment?.map(x, y) ?? (x, y)
+      let point = alignment?.map(x, y) ?? (x: x, y: y)
       return small.value(point.x, point.y)
     }
   }

@@ -32,8 +32,13 @@ public struct DuplicateMover: Sendable {
 
   /// What came of it.
   public struct Result: Sendable, Hashable, Codable {
-    public var moved: [Move] = []
-    public var failed: [SkippedImage] = []
+    public var moved: [Move]
+    public var failed: [SkippedImage]
+
+    public init(moved: [Move] = [], failed: [SkippedImage] = []) {
+      self.moved = moved
+      self.failed = failed
+    }
   }
 
   public let folder: URL

@@ -1,5 +1,5 @@
-internal import ArgumentParser
-internal import ImageSimilarityKit
+public import ArgumentParser
+public import ImageSimilarityKit
 
 #if canImport(FoundationEssentials)
   internal import FoundationEssentials
