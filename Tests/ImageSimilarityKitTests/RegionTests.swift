@@ -140,27 +140,34 @@ import Testing
   @Test(.enabled(if: Photos.hasShared, "needs ../shared")) func cropsOfCaltechAreFound() async throws {
     let folder = try TemporaryFolder()
     let root = Photos.shared.appending(path: "data/caltech101-20")
-    let classes = ["accordion", "anchor", "butterfly", "dalmatian", "lamp", "pizza", "sunflower", "windsor_chair"]
-    let model = try await SimilarityModel.create(
-      at: folder.url("model.imsim"), from: .joined(classes.map { .folder(root.appending(path: $0)) }))
+    let classes = ["anchor", "dalmatian", "lamp", "pizza"]
+    let items = try classes.flatMap { name in
+      let folder = root.appending(path: name)
+      return try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted().map {
+        ImageItem(id: "\(name)/\($0)", source: .file(folder.appending(path: $0)))
+      }
+    }
+    let model = try await SimilarityModel.create(at: folder.url("model.imsim"), from: .items(items))
+    var options = LocateOptions()
+    (options.shortlist, options.finalists) = (40, 8)
     var noise = SplitMix(state: 5)
     var (queries, first, found) = (0, 0, 0)
-    for id in try model.ids.enumerated().filter({ $0.offset % 4 == 1 }).map(\.element) {
+    for id in try model.ids.enumerated().filter({ $0.offset % 3 == 1 }).map(\.element) {
       guard let path = try model.record(id)?.path else { continue }
       let picture = try VipsImageDecoder().decode(.file(URL(fileURLWithPath: path)), maximumSide: nil)
       let side = (0.15 + 0.1 * noise.next()).squareRoot()
       let place = RelativeRegion(
         x: noise.next() * (1 - side), y: noise.next() * (1 - side), width: side, height: side)
       let box = place.pixels(of: picture.size)
-      let hits = try await model.locate(crop: .pixels(cut(picture, box)), k: 1)
+      let hits = try await model.locate(crop: .pixels(cut(picture, box)), k: 1, options: options)
       queries += 1
       guard hits[0].id == id else { continue }
       first += 1
       if hits[0].region.intersectionOverUnion(box) >= 0.5 { found += 1 }
     }
-    #expect(queries == 40)
-    #expect(first >= 34, "\(first) of \(queries)")
-    #expect(found >= 28, "\(found) of \(queries)")
+    #expect(queries == 27)
+    #expect(first >= 23, "\(first) of \(queries)")
+    #expect(found >= 20, "\(found) of \(queries)")
   }
 }
 
