@@ -24,7 +24,7 @@ struct Imsim: AsyncParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      Index.self, Query.self, Locate.self, Explain.self, Graph.self, Map.self, Duplicates.self, Fit.self, Evaluate.self,
+      Index.self, Query.self, Locate.self, Explain.self, Graph.self, Map.self, Fit.self, Evaluate.self,
       Thresholds.self, Embed.self, Remove.self, Records.self, Export.self, Import.self, Info.self, Repair.self,
       Upgrade.self, Calibrate.self, BackbonesCommand.self, Weights.self, Bench.self, BenchSearch.self, Doctor.self,
       Demo.self,

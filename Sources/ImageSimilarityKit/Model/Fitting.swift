@@ -41,7 +41,8 @@ extension SimilarityModel {
         throw SimilarityError(.invalidArgument, "\(url.path) holds no pictures to learn from")
       }
       let matrix = EmbeddingMatrix(rows: classes.count, dimension: rows.dimension, values: embeddings)
-      let (projection, report) = try await ProjectionFit.fit(matrix, labels: classes, options: options, threads: threads)
+      let (projection, report) = try await ProjectionFit.fit(
+        matrix, labels: classes, options: options, threads: threads)
       try store.beginWriting()
       defer { store.close() }
       try store.setProjection(projection)

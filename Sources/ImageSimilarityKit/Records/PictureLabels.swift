@@ -10,7 +10,9 @@ public struct PictureLabels: Sendable, Hashable {
   public init(_ byID: [String: [String]] = [:]) { self.byID = byID }
 
   mutating func add(_ labels: [String], to id: String) {
-    for label in labels where !label.isEmpty && !(byID[id] ?? []).contains(label) { byID[id, default: []].append(label) }
+    for label in labels where !label.isEmpty && !(byID[id] ?? []).contains(label) {
+      byID[id, default: []].append(label)
+    }
   }
 
   mutating func addUnknown(_ picture: String) { unknown.append(picture) }
@@ -38,12 +40,15 @@ extension SimilarityModel {
   public func labels(from annotations: [ImageAnnotation]) throws -> PictureLabels {
     var found = PictureLabels()
     for annotation in annotations {
-      let record = try annotation.id.map { try store.record($0) } ?? annotation.path.map { try store.record(ofPath: $0) }
+      let record =
+        try annotation.id.map { try store.record($0) } ?? annotation.path.map { try store.record(ofPath: $0) }
       guard case let record?? = record else {
         found.addUnknown(annotation.id ?? annotation.path ?? "")
         continue
       }
-      found.add(ImageRecord(id: record.id, label: annotation.label, metadata: annotation.metadata).givenLabels ?? [], to: record.id)
+      found.add(
+        ImageRecord(id: record.id, label: annotation.label, metadata: annotation.metadata).givenLabels ?? [],
+        to: record.id)
     }
     return found
   }

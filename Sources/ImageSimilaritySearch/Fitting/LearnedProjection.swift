@@ -50,7 +50,8 @@ public struct LearnedProjection: Sendable, Hashable {
   package init(inputDimension: Int, dimension: Int, matrix: [Float]) {
     self.init(
       inputDimension: inputDimension, imageDimension: dimension, classes: 0, matrix: matrix,
-      bias: [Float](repeating: 0, count: dimension), mixture: ClassMixture(sharpness: 1, threshold: 0, weight: 0), codes: [])
+      bias: [Float](repeating: 0, count: dimension), mixture: ClassMixture(sharpness: 1, threshold: 0, weight: 0),
+      codes: [])
   }
 
   /// - Precondition: the sizes fit together.
@@ -128,7 +129,9 @@ public struct LearnedProjection: Sendable, Hashable {
     unsafe input.withUnsafeBufferPointer { input in
       unsafe matrix.withUnsafeBufferPointer { matrix in
         unsafe affine.withUnsafeMutableBufferPointer { affine in
-          guard let x = input.baseAddress, let rows = matrix.baseAddress, let results = affine.baseAddress else { return }
+          guard let x = input.baseAddress, let rows = matrix.baseAddress, let results = affine.baseAddress else {
+            return
+          }
           unsafe ims_search_dot(x, rows, nil, bias.count, inputDimension, results)
         }
       }

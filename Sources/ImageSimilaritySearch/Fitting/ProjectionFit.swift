@@ -118,7 +118,9 @@ public enum ProjectionFit {
     progress?(0.15)
     var classes: [ValidationFold] = []
     for fold in source.heldOutClasses(limit: limit, seed: options.seed) {
-      if let fold = try await ValidationFold(source, fold, all: all, labelled: labelled, threads: threads) { classes.append(fold) }
+      if let fold = try await ValidationFold(source, fold, all: all, labelled: labelled, threads: threads) {
+        classes.append(fold)
+      }
     }
     progress?(0.3)
     let folds = (images.map { [$0] } ?? []) + classes
@@ -208,9 +210,11 @@ public enum ProjectionFit {
       }
     }
     // A task makes the class products once for all weights.
-    let groups = [[0]] + stride(from: 1, to: candidates.count, by: classWeights.count).map {
-      Array($0..<$0 + classWeights.count)
-    }
+    let groups =
+      [[0]]
+      + stride(from: 1, to: candidates.count, by: classWeights.count).map {
+        Array($0..<$0 + classWeights.count)
+      }
     let all = candidates
     let found = try await concurrently(folds.count * groups.count, threads: threads) { i in
       try Task.checkCancellation()
@@ -231,13 +235,17 @@ public enum ProjectionFit {
       FitReport.Retrieval(mean: retrievals.suffix(classes.count).map { $0[candidate] })
     }
     let raw = FitReport.Retrieval(mean: classes.map(\.raw))
-    // Precision at 1 counts queries: half the standard error of the difference that chance makes is none.
-    let queries = Double(max(1, classes.reduce(0) { $0 + $1.count }))
-    let tolerance = 0.5 * (raw.precisionAt1 * (1 - raw.precisionAt1) / queries).squareRoot()
+    // More classes are taught in the end than in a fold, so that more pictures of other kinds are taken for one of them: a
+    // candidate keeps most of what the image part gains, which has no classes.
+    let unclassed = ofClasses[0]
+    func limit(_ value: KeyPath<FitReport.Retrieval, Double>) -> Double {
+      let (raw, unclassed) = (raw[keyPath: value], unclassed[keyPath: value])
+      return unclassed - max(0, unclassed - raw) * 0.3
+    }
     func isHarmless(_ candidate: Int) -> Bool {
       classes.isEmpty
-        || (ofClasses[candidate].precisionAt1 >= raw.precisionAt1 - tolerance
-          && ofClasses[candidate].meanAveragePrecision >= raw.meanAveragePrecision)
+        || (ofClasses[candidate].precisionAt1 >= limit(\.precisionAt1)
+          && ofClasses[candidate].meanAveragePrecision >= limit(\.meanAveragePrecision))
     }
     func score(_ candidate: Int) -> Double {
       guard let ofImages else { return ofClasses[candidate].meanAveragePrecision }

@@ -193,7 +193,8 @@ struct Manifest: Codable, Hashable {
       }
       let name = segment.vectors.file
       if (segment.projected == nil) != (projection == nil) {
-        return "the segment of \(name) has \(segment.projected == nil ? "no " : "")projected vectors, and the model has "
+        return
+          "the segment of \(name) has \(segment.projected == nil ? "no " : "")projected vectors, and the model has "
           + (projection == nil ? "no projection" : "a projection")
       }
       // Each row has a line of its own.

@@ -22,7 +22,8 @@ extension SegmentStore {
   package func setAttachment(_ name: String, _ data: Data?) throws(SimilarityError) {
     guard data?.count ?? 0 <= Self.maximumBytes else {
       throw SimilarityError(
-        .invalidArgument, "a model's attachments have at most \(Self.maximumBytes) bytes; \(name) has \(data?.count ?? 0)")
+        .invalidArgument,
+        "a model's attachments have at most \(Self.maximumBytes) bytes; \(name) has \(data?.count ?? 0)")
     }
     try change { state throws(SimilarityError) in
       var attachments = state.manifest.attachments ?? [:]

@@ -58,7 +58,8 @@ extension SegmentStore {
       let old = state.manifest.projection
       let previous = (old?.previous ?? []) + [old?.file]
       try use(
-        Manifest.Projection(file: file, previous: previous.suffix(Manifest.Projection.previousLimit)), projection, in: &state)
+        Manifest.Projection(file: file, previous: previous.suffix(Manifest.Projection.previousLimit)), projection,
+        in: &state)
     }
   }
 
@@ -110,7 +111,8 @@ extension SegmentStore.State {
     if entry == manifest.projection, let projection { return projection }
     let mapped = try map(entry.file)
     let projection = try LearnedProjection(serialized: entry.file.contents(of: mapped), name: mapped.name)
-    guard projection.inputDimension == manifest.extractor.fingerprint.dimension, projection.dimension == entry.file.count
+    guard projection.inputDimension == manifest.extractor.fingerprint.dimension,
+      projection.dimension == entry.file.count
     else {
       throw SimilarityError(
         .modelCorrupt,

@@ -55,7 +55,8 @@ extension SegmentStore {
       rows: records.count, vectors: try VectorsWriter.write(vectors, to: folder.segment(number + StoredVectors.suffix)),
       records: Manifest.PlainFile(file: "", bytes: 0), lookup: Manifest.CheckedFile(file: "", bytes: 0, digest: ""))
     afterStep(.wroteFile)
-    entry.projected = try state.projection(reading: state.manifest.projection).map { projection throws(SimilarityError) in
+    entry.projected = try state.projection(reading: state.manifest.projection).map {
+      projection throws(SimilarityError) in
       try write(projection.project(vectors), number: number)
     }
     var writer = try RecordsWriter(folder: folder, number: number)
