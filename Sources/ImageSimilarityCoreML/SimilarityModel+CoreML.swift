@@ -38,6 +38,12 @@ extension SimilarityModel {
         "a Core ML file holds the network, and \(self.url.path) was made by (\(self.extractor.fingerprint)), which is not a "
           + "network of this package")
     }
+    guard fingerprint.projection == nil else {
+      throw SimilarityError(
+        .invalidArgument,
+        "\(self.url.path) has learnt a projection, which a Core ML file does not have here: undo the fit in a copy of the "
+          + "model, and export that")
+    }
     let network = try extractor.folded()
     let references = try orderedRows()
     guard options.featuresOnly || references.count > 0 else {

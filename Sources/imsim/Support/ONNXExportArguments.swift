@@ -37,6 +37,9 @@ struct ONNXExportArguments: ParsableArguments {
 
   func export(model: String, to file: String, json: Bool) async throws {
     let extractor = try ExtractorOptions.parse([]).makeExtractor(reopening: URL(argument: model))
+    if try await SimilarityModel.open(at: URL(argument: model)).fingerprint.projection != nil {
+      warn("\(file) is the network alone, without the projection that the model has learnt")
+    }
     let url = URL(argument: file)
     let options = ONNXExportOptions(weightType: weights ?? .float32, transforms: normalize ? [.normalization] : [])
     try extractor.writeONNX(to: url, options: options)
