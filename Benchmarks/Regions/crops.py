@@ -1,6 +1,6 @@
 """Measures `imsim locate`: how often the picture that a crop was cut from comes first, and how well its place is found.
 
-    python crops.py --imsim .build/release/imsim --images caltech101 --model /tmp/caltech.imsim --queries 500
+    python crops.py --imsim .build/release/imsim --images caltech101 --model caltech.imsim --queries 500
 
 Makes the model where it does not exist. Crops have a seeded share of the picture's area, a seeded aspect ratio of 3/4 to 4/3
 times the picture's, and a seeded place; they are written as PNG files, without loss. The pictures asked for are drawn by
